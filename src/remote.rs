@@ -1,0 +1,86 @@
+//! Where a script can run: on the server over SSH, or here.
+
+pub mod frames;
+pub mod here;
+pub mod known;
+pub mod ssh;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::failure::Result;
+
+/// A POSIX shell script. It may carry secrets, so it is sent on standard
+/// input, never as an argument, and does not print itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Script {
+    /// The body. The runner wraps it in a function, so that a half-arrived
+    /// script does not half run and no child eats the rest of it from stdin.
+    pub text: String,
+    /// After this the run counts as failed.
+    pub timeout: Duration,
+}
+
+impl Script {
+    /// A script with the usual limit of two minutes.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), timeout: Duration::from_secs(120) }
+    }
+
+    /// The same with another limit.
+    #[must_use]
+    pub fn within(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Script({} bytes)", self.text.len())
+    }
+}
+
+/// What a script left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Its exit status, confirmed by a closing frame: a lost connection is an error, not 0.
+    pub code: i32,
+    /// Standard output.
+    pub out: Vec<u8>,
+    /// Standard error.
+    pub err: Vec<u8>,
+}
+
+impl Output {
+    /// Standard output as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.out).into_owned()
+    }
+
+    /// The last lines of standard error, for a message.
+    pub fn complaint(&self) -> String {
+        let text = String::from_utf8_lossy(&self.err);
+        let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+        lines[lines.len().saturating_sub(5)..].join("; ")
+    }
+}
+
+/// A place where scripts run as root.
+pub trait Remote: Send + Sync {
+    /// Runs a script to its end; calls from several threads run one after the other.
+    ///
+    /// # Errors
+    /// When the connection is lost or the time is up; a script that fails is
+    /// no error but an [`Output`] with its code.
+    fn run(&self, script: &Script) -> Result<Output>;
+
+    /// A second, new connection to the same place: proof that it can be reached.
+    ///
+    /// # Errors
+    /// As on connecting.
+    fn again(&self) -> Result<Box<dyn Remote>>;
+
+    /// How to name the place in messages.
+    fn place(&self) -> String;
+}
