@@ -1,0 +1,28 @@
+//! mailctl turns one YAML file into a working mail server.
+//!
+//! Data flows one way: a [`config`] is read, [`parts`] turn it into wished-for
+//! resources, [`observe`] looks at the world, [`plan`] is the difference,
+//! [`apply`] makes it so. `docs/flow.md` tells the same at length.
+
+pub mod acme;
+pub mod apply;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod diagnostic;
+pub mod dns;
+pub mod facts;
+pub mod failure;
+pub mod kinds;
+pub mod ledger;
+pub mod observe;
+pub mod parts;
+pub mod plan;
+pub mod record;
+pub mod rehearse;
+pub mod remote;
+pub mod render;
+pub mod report;
+pub mod resource;
+pub mod secret;
+pub mod zone;
