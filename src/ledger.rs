@@ -22,6 +22,14 @@ pub enum Made {
         /// The canonical value.
         value: String,
     },
+    /// One term of an SPF record, or `all` where the whole record is ours.
+    Term {
+        /// The set that holds the record.
+        #[serde(flatten)]
+        key: RrsetKey,
+        /// The term.
+        term: String,
+    },
     /// A file.
     File(String),
     /// An account, `user@domain`.

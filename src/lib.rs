@@ -25,4 +25,5 @@ pub mod render;
 pub mod report;
 pub mod resource;
 pub mod secret;
+pub mod survey;
 pub mod zone;

@@ -60,6 +60,7 @@ const PARTS: &[Part] = &[
     domains::wish,      // accounts, forwarding, signing keys
     certificates::install,
     chasquid::run,      // sockets and service
+    certificates::reload, // whoever shares the certificate
     firewall::wish,     // ports 25, 465, 587
     records::wish,      // addresses, PTR, SPF, DKIM, DMARC, and MX last
     gone::wish,         // what left mail.yaml, backwards
