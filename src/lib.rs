@@ -25,5 +25,6 @@ pub mod render;
 pub mod report;
 pub mod resource;
 pub mod secret;
+pub mod submission;
 pub mod survey;
 pub mod zone;
