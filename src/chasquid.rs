@@ -1,0 +1,6 @@
+//! chasquid's files as pure text: what it reads, and what mailctl writes.
+
+pub mod aliases;
+pub mod conf;
+pub mod prototext;
+pub mod users;
