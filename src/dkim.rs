@@ -173,6 +173,7 @@ fn letters(mut number: usize) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::print_stderr)]
 mod tests {
     use std::io::Write;
     use std::process::{Command, Stdio};

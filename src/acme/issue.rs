@@ -65,7 +65,13 @@ pub async fn issue(
         .inner
         .new_order(&NewOrder::new(&identifiers))
         .await
-        .map_err(|error| told("cannot order a certificate", error))?;
+        .map_err(|error| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            told(
+                &format!("cannot order a certificate for {}", names.join(", ")),
+                error,
+            )
+        })?;
     let values = pending(&mut order, account).await?;
     if !values.is_empty() {
         let cleanup = Cleanup {

@@ -57,9 +57,7 @@ pub(super) fn refused(what: String, problem: &Problem, retry_after: Option<&str>
             .iter()
             .map(|part| part.r#type.as_deref()),
     );
-    let hint = kinds
-        .filter_map(|name| hint(kind(name), retry_after))
-        .last();
+    let hint = kinds.rev().find_map(|name| hint(kind(name), retry_after));
     match hint {
         Some(hint) => Failure::new(text).hint(hint),
         None => Failure::new(text),
