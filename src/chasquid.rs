@@ -2,5 +2,6 @@
 
 pub mod aliases;
 pub mod conf;
+mod entry;
 pub mod prototext;
 pub mod users;

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -118,7 +119,11 @@ async fn issue(
     key: CertificateKey,
     txt: &Txt<'_>,
 ) -> Result<Issued> {
-    acme::issue(account, &names(wanted), key, txt, &|_| {}).await
+    let wanted = names(wanted);
+    // An order can run beside other work, on any thread.
+    let order: Pin<Box<dyn Future<Output = Result<Issued>> + Send + '_>> =
+        Box::pin(acme::issue(account, &wanted, key, txt, &|_| {}));
+    order.await
 }
 
 /// The TXT values that the authority's name server shows now.
