@@ -11,7 +11,9 @@ use mailctl::diagnostic::{Diagnostic, draw};
 const BASE: &str = "/home/wac";
 
 fn files(of: &str) -> Vec<PathBuf> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config").join(of);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/config")
+        .join(of);
     let entries = std::fs::read_dir(&directory).expect("the directory is there");
     let mut files: Vec<PathBuf> = entries.map(|e| e.expect("an entry").path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == "yaml"));
@@ -38,8 +40,16 @@ fn surroundings() -> Written {
         ("/home/wac/ca.pem", root, true),
         ("/home/wac/not-a.pem", b"hello\n".to_vec(), true),
         ("/home/wac/.ssh/id_ed25519", b"a key\n".to_vec(), false),
-        ("/home/wac/password", b"correct horse battery staple\n".to_vec(), false),
-        ("/home/wac/open-password", b"correct horse battery staple\n".to_vec(), true),
+        (
+            "/home/wac/password",
+            b"correct horse battery staple\n".to_vec(),
+            false,
+        ),
+        (
+            "/home/wac/open-password",
+            b"correct horse battery staple\n".to_vec(),
+            true,
+        ),
         ("/home/wac/empty", b"\n".to_vec(), false),
     ] {
         there.files.insert(path.into(), (content, open));
@@ -48,7 +58,12 @@ fn surroundings() -> Written {
 }
 
 fn read(source: &str) -> Result<Loaded, Vec<Diagnostic>> {
-    read_with(source, Path::new(BASE), Some(Path::new(BASE)), &surroundings())
+    read_with(
+        source,
+        Path::new(BASE),
+        Some(Path::new(BASE)),
+        &surroundings(),
+    )
 }
 
 #[test]
@@ -58,7 +73,11 @@ fn valid_files_load() {
     for file in files {
         let source = std::fs::read_to_string(&file).expect("readable");
         if let Err(mistakes) = read(&source) {
-            panic!("{}:\n{}", file.display(), draw("mail.yaml", &source, &mistakes, false));
+            panic!(
+                "{}:\n{}",
+                file.display(),
+                draw("mail.yaml", &source, &mistakes, false)
+            );
         }
     }
 }
@@ -79,11 +98,25 @@ fn invalid_files_are_told_as_drawn_beside_them() {
     for file in files {
         let source = std::fs::read_to_string(&file).expect("readable");
         let mistakes = read(&source).expect_err(&format!("{} loads", file.display()));
-        assert!(mistakes.iter().any(Diagnostic::is_error), "{}", file.display());
+        assert!(
+            mistakes.iter().any(Diagnostic::is_error),
+            "{}",
+            file.display()
+        );
         for mistake in &mistakes {
-            let span = mistake.span.unwrap_or_else(|| panic!("{}: no place: {mistake:?}", file.display()));
-            assert!(span.line >= 1 && span.column >= 1, "{}: {mistake:?}", file.display());
-            assert!(span.line <= source.lines().count().max(1), "{}: {mistake:?}", file.display());
+            let span = mistake
+                .span
+                .unwrap_or_else(|| panic!("{}: no place: {mistake:?}", file.display()));
+            assert!(
+                span.line >= 1 && span.column >= 1,
+                "{}: {mistake:?}",
+                file.display()
+            );
+            assert!(
+                span.line <= source.lines().count().max(1),
+                "{}: {mistake:?}",
+                file.display()
+            );
         }
         compare(&file, &draw("mail.yaml", &source, &mistakes, false));
     }
@@ -101,7 +134,11 @@ fn compare(file: &Path, drawn: &str) {
         return;
     }
     let wanted = std::fs::read_to_string(&beside).unwrap_or_default();
-    assert!(drawn == wanted, "{}\n--- wanted\n{wanted}--- drawn\n{drawn}", beside.display());
+    assert!(
+        drawn == wanted,
+        "{}\n--- wanted\n{wanted}--- drawn\n{drawn}",
+        beside.display()
+    );
 }
 
 #[test]

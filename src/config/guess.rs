@@ -7,7 +7,8 @@ pub fn guess<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> O
     let allowed = match word.chars().count() {
         0..=2 => 1,
         3..=5 => 2,
-        _ => 3,
+        6..=8 => 3,
+        _ => 4,
     };
     candidates
         .into_iter()

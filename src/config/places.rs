@@ -105,6 +105,11 @@ impl Places {
         self.places.contains_key(path)
     }
 
+    /// Whether the part itself, or what is around it, was left out.
+    pub fn is_broken(&self, path: &Path) -> bool {
+        self.broken.iter().any(|broken| path.is_in(broken))
+    }
+
     /// Whether nothing in this part, and nothing around it, was left out: a
     /// rule about what is missing asks this first.
     pub fn whole(&self, path: &Path) -> bool {

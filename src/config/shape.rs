@@ -213,13 +213,16 @@ impl Walk<'_> {
             return None;
         }
         let field = self.schema.field(item);
-        // A part that is wrong leaves its place empty, so that the others keep their index.
-        let read = items.iter().enumerate().filter_map(|(nth, node)| {
+        let mut read = Vec::with_capacity(items.len());
+        for (nth, node) in items.iter().enumerate() {
             let path = path.then(nth);
             self.places.key(&path, node.span);
-            self.value(node, &field, &path)
-        });
-        Some(Value::Array(read.collect()))
+            read.push(self.value(node, &field, &path));
+        }
+        // Without the wrong one, the others would answer to other numbers.
+        read.into_iter()
+            .collect::<Option<Vec<_>>>()
+            .map(Value::Array)
     }
 
     fn map(&mut self, entries: &[(Key, Node)], choice: &Choice<'_>, path: &Path) -> Value {

@@ -132,6 +132,12 @@ pub fn told(source: &str, error: &serde_saphyr::Error) -> Diagnostic {
         .skip(span.column - 1)
         .take_while(|c| !c.is_whitespace() && *c != ',')
         .collect();
+    // An unquoted catch-all reads as an alias without a name.
+    let said = if word.trim_end_matches(':') == "*" {
+        SAYINGS[0].0
+    } else {
+        said
+    };
     match SAYINGS.iter().find(|(saying, ..)| said.contains(saying)) {
         Some((_, message, help)) => Diagnostic::error(message.replace("{}", &word)).help(*help),
         None => Diagnostic::error(format!("this is not YAML: {said}")),
@@ -243,7 +249,7 @@ mod tests {
             found,
             [Span {
                 line: 2,
-                column: 14,
+                column: 15,
                 length: 8
             }]
         );
