@@ -76,7 +76,7 @@ pub async fn apply(tools: &Tools, consent: &Consent<'_>) -> Result<Exit> {
             guard(tools, &survey.plan, &document, consent)?;
         }
         if only_by_hand(&survey.plan) {
-            return end(tools, person(summary, &survey.plan, &tools.world), begun, Exit::Person);
+            return end(tools, person(summary, &survey.plan), begun, Exit::Person);
         }
         if pass > 0 || consent.digest.is_some() {
             tools.report.event(&Event::Plan(document));
@@ -138,13 +138,11 @@ fn only_after(plan: &Plan, id: &str, by_hand: &BTreeSet<&String>) -> bool {
         && plan.changes.iter().all(|c| c.id == id || by_hand.contains(&c.id) || c.needs.iter().any(|n| by_hand.contains(n)))
 }
 
-fn person(mut summary: Summary, plan: &Plan, world: &World) -> Summary {
+fn person(mut summary: Summary, plan: &Plan) -> Summary {
     summary.outcome = "person";
     for change in &plan.changes {
         if let Action::ByHand(write) = &change.action {
-            let provider = world.zone(&write.holder).map(|z| z.provider().to_owned()).unwrap_or_default();
-            let _ = provider;
-            summary.by_hand.push(manual::instruction(&write.before, &write.want));
+            summary.by_hand.push(manual::instruction(&write.apex, &write.before, &write.want));
         }
     }
     summary

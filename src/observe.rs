@@ -197,11 +197,11 @@ fn ask_server(remote: &dyn Remote, probes: Vec<Probe>) -> Result<Vec<(Probe, Ans
     let paths: Vec<&str> = files.iter().filter_map(|p| if let Probe::File(path) = p { Some(path.as_str()) } else { None }).collect();
     let mut asked = Vec::new();
     if !paths.is_empty() {
-        asked.push(frames::Probe { text: files_fragment(&paths), seconds: FRAGMENT_SECONDS });
+        asked.push(frames::Probe { text: files_fragment(&paths), timeout_s: FRAGMENT_SECONDS });
     }
     for probe in &fragments {
         if let Probe::Shell(text) = probe {
-            asked.push(frames::Probe { text: text.clone(), seconds: FRAGMENT_SECONDS });
+            asked.push(frames::Probe { text: text.clone(), timeout_s: FRAGMENT_SECONDS });
         }
     }
     let script = Script::new(frames::script(&asked));

@@ -214,7 +214,10 @@ impl Pass<'_> {
         if write.before.values != want.values || write.before.ttl != want.ttl {
             zone::write(zone.as_ref(), &write.apex, &write.before, &want).await?;
         }
-        let note = |text: &str| self.tools.report.event(&Event::Note { id: change.id.clone(), text: text.to_owned() });
+        let note = |shown: usize, all: usize| {
+            let text = format!("{shown} of {all} name servers show it");
+            self.tools.report.event(&Event::Note { id: change.id.clone(), text });
+        };
         let how = if want.values.is_empty() { crate::dns::Visible::Gone } else { crate::dns::Visible::Exactly };
         self.tools.world.dns.wait_visible(&write.apex, &want, how, VISIBLE_WITHIN, &note).await
     }
@@ -222,8 +225,12 @@ impl Pass<'_> {
     async fn order(&self, change: &Change, order: &crate::kinds::certificate::Order) -> Result<Issued> {
         let tools = self.tools;
         let note = |text: &str| tools.report.event(&Event::Note { id: change.id.clone(), text: text.to_owned() });
-        let account = match &self.account {
+        let kept = match &self.account {
             Some(credentials) => acme::Account::restore(&tools.authority, credentials).await?,
+            None => None,
+        };
+        let account = match kept {
+            Some(account) => account,
             None => {
                 note("making an account");
                 let (account, credentials) = acme::Account::create(&tools.authority).await?;
@@ -268,7 +275,7 @@ async fn read_account(tools: &Tools) -> Result<Option<Secret>> {
 struct Challenges<'a> {
     world: &'a World,
     config: &'a crate::config::Config,
-    note: &'a (dyn Fn(&str) + Sync),
+    note: &'a (dyn Fn(&str) + Send + Sync),
 }
 
 type Values = BTreeMap<crate::record::Name, BTreeSet<String>>;
@@ -298,7 +305,8 @@ impl acme::Challenges for Challenges<'_> {
             placed.push((apex, want));
         }
         for (apex, want) in &placed {
-            self.world.dns.wait_visible(apex, want, crate::dns::Visible::Contains, VISIBLE_WITHIN, self.note).await?;
+            let note = |shown: usize, all: usize| (self.note)(&format!("{shown} of {all} name servers show the challenge of {}", want.key.name));
+            self.world.dns.wait_visible(apex, want, crate::dns::Visible::Contains, VISIBLE_WITHIN, &note).await?;
         }
         Ok(())
     }

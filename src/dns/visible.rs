@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Authority, Dns};
 use crate::failure::{Context, Failure, Result};
-use crate::record::{Name, Rrset};
+use crate::record::{Name, RType, Rrset, RrsetKey};
 
 /// The first pause between two rounds of questions; it grows to the longest.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -79,6 +79,40 @@ impl Dns {
         }
     }
 
+    /// Returns as soon as every authoritative server of `zone` shows exactly these sets.
+    ///
+    /// # Errors
+    /// As for [`Dns::wait_visible`], about the first set that is not shown.
+    pub async fn wait_all_visible(&self, zone: &Name, sets: &[&Rrset], limit: Duration) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        let keys: Vec<RrsetKey> = sets.iter().map(|set| set.key.clone()).collect();
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            let views = self.everywhere(zone, &keys).await?;
+            let all = views.len();
+            let Some((want, behind)) = first_behind(sets, &views) else { return Ok(()) };
+            if Instant::now() + pause >= deadline {
+                return Err(too_late(want, limit, all, &behind));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Where the chain of CNAMEs that begins at `name` ends; `name` itself where there is none.
+    ///
+    /// # Errors
+    /// When the resolver does not answer, and when the chain has no end.
+    pub async fn canonical_name(&self, name: &Name) -> Result<Name> {
+        let mut name = name.clone();
+        for _ in 0..8 {
+            let aliases = self.resolve(&RrsetKey::new(name.clone(), RType::Cname)).await?;
+            let Some(target) = aliases.values.first() else { return Ok(name) };
+            name = Name::parse(target).map_err(Failure::new)?;
+        }
+        Err(Failure::new(format!("the CNAMEs that lead to {name} have no end")).hint("look for a loop among them"))
+    }
+
     /// The servers that do not show `want` yet, each with what it does instead.
     async fn not_showing(
         &self,
@@ -111,6 +145,29 @@ impl Dns {
         behind.sort_by_key(|(authority, _)| authority.addr);
         Ok(behind)
     }
+}
+
+/// The views of all servers, as [`Dns::everywhere`] gives them.
+type Views = [(Authority, Result<Vec<Rrset>>)];
+
+/// The first set that some servers do not show, with what they do instead.
+fn first_behind<'a>(sets: &[&'a Rrset], views: &Views) -> Option<(&'a Rrset, Vec<(Authority, String)>)> {
+    sets.iter().enumerate().find_map(|(index, set)| {
+        let behind = views.iter().filter_map(|(authority, view)| {
+            let mut want = (*set).clone();
+            if authority.recursive {
+                want.ttl = None;
+            }
+            let shown = match view {
+                Ok(found) if found.get(index).is_some_and(|f| Visible::Exactly.holds(&want, f)) => return None,
+                Ok(found) => format!("{authority} {}", found.get(index).map(described).unwrap_or_default()),
+                Err(why) => why.chain(),
+            };
+            Some((authority.clone(), shown))
+        });
+        let behind: Vec<_> = behind.collect();
+        (!behind.is_empty()).then_some((*set, behind))
+    })
 }
 
 fn too_late(want: &Rrset, limit: Duration, all: usize, behind: &[(Authority, String)]) -> Failure {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::chasquid::aliases;
+use crate::chasquid::aliases::{self, Target};
 use crate::kinds::chasquid::switch_in;
 use crate::ledger::{Edit, Ledger, Made};
 use crate::observe::Seen;
@@ -50,7 +50,7 @@ impl Resource for AliasesWish {
         let made = |local: &String| Made::Alias(format!("{local}@{}", self.domain));
         let mut want = present.clone();
         want.retain(|local, _| self.forward.contains_key(local) || !self.ledger.made.contains(&made(local)));
-        want.extend(self.forward.clone());
+        want.extend(self.forward.iter().map(|(local, to)| (local.clone(), Target::Addresses(to.clone()))));
         if want == present {
             return Ok(Vec::new());
         }
@@ -75,12 +75,20 @@ impl Resource for AliasesWish {
             (_, true) => Sign::Delete,
             _ => Sign::Update,
         };
-        let text = aliases::render(&want);
+        let text = aliases::render(&want).map_err(Blocked::new)?;
         let script = switch_in(&self.domain, "aliases", text.as_bytes(), file.map(|f| f.content.as_slice()));
-        let mut change = Change::new(self.id(), sign, why.join(", "), Action::Script(script)).after(json!(want)).ledger(edits);
+        let mut change = Change::new(self.id(), sign, why.join(", "), Action::Script(script)).after(shown(&want)).ledger(edits);
         if !present.is_empty() {
-            change = change.before(json!(present));
+            change = change.before(shown(&present));
         }
         Ok(vec![change])
     }
+}
+
+fn shown(aliases: &aliases::Aliases) -> serde_json::Value {
+    let target = |target: &Target| match target {
+        Target::Addresses(to) => json!(to),
+        Target::Pipe(command) => json!(format!("| {command}")),
+    };
+    aliases.iter().map(|(local, to)| (local.clone(), target(to))).collect::<serde_json::Map<_, _>>().into()
 }

@@ -57,7 +57,7 @@ impl Wish {
         let Some(chain) = seen.file(&self.chain())? else {
             return Ok(Some(("none there yet".into(), None)));
         };
-        let Ok(present) = acme::certificate::Certificate::parse(&chain.content) else {
+        let Ok(present) = acme::Certificate::parse(&chain.content) else {
             return Ok(Some(("the present one cannot be read".into(), None)));
         };
         let names = Some(present.names.clone());

@@ -1,6 +1,8 @@
 //! Files of a chasquid domain, switched in only after chasquid's own tool has
 //! accepted them: a bad users or aliases file ends a running chasquid.
 
+use crate::kinds::file::Write;
+use crate::kinds::shell::{PRELUDE, sha256};
 use crate::ledger::{Edit, Made};
 use crate::observe::{Seen, quote};
 use crate::plan::Plan;
@@ -13,16 +15,23 @@ pub fn directory(domain: &Name) -> String {
     format!("/etc/chasquid/domains/{domain}")
 }
 
+const STAGED: &str = include_str!("../../templates/staged.sh");
+
 /// A script that replaces `file` of a domain by `content`: it must still be
-/// `seen`, and `chasquid-util` must accept the new one in a copy of the directory.
+/// `seen`, and chasquid must start with the new one in a copy of its configuration.
 pub fn switch_in(domain: &Name, file: &str, content: &[u8], seen: Option<&[u8]>) -> Script {
-    Script::new(format!(
-        include_str!("../../templates/switch-in.sh"),
-        domain = quote(domain.as_str()),
-        file = quote(file),
-        content = crate::kinds::print(content),
-        seen = quote(&seen.map(crate::kinds::sha256).unwrap_or_default()),
-    ))
+    let path = format!("{}/{file}", directory(domain));
+    let hash = seen.map(sha256);
+    let check = format!("staged {} {} {{}}", quote(domain.as_str()), quote(file));
+    let write = Write {
+        path: &path,
+        content,
+        owner: "root:chasquid",
+        mode: 0o640,
+        seen: hash.as_deref(),
+        validate: Some(&check),
+    };
+    Script::new(format!("{PRELUDE}{STAGED}{}", write.fragment()))
 }
 
 /// A mail domain that chasquid must know.

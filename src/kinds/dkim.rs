@@ -129,7 +129,7 @@ impl Make {
     /// # Errors
     /// When the server refuses to store it.
     pub fn act(&self, remote: &dyn Remote) -> Result<String> {
-        let key = dkim::generate(self.algorithm).context("making a DKIM key failed")?;
+        let key = dkim::generate(self.algorithm, &mut rsa::rand_core::OsRng).context("making a DKIM key failed")?;
         let directory = format!("{PREPARED}/{}", self.domain);
         let path = format!("{directory}/{}.pem", self.selector);
         let text = format!(

@@ -10,7 +10,7 @@ fn certificate(wish: &Wish) -> certificate::Wish {
     certificate::Wish {
         host: wish.config.host_name().clone(),
         names: wish.config.certificate_names(),
-        directory: acme::directory_of(&certificates.authority),
+        directory: acme::directory_of(&certificates.authority).unwrap_or_default(),
         key: certificates.key,
         now: wish.now.unix_timestamp(),
     }
