@@ -18,6 +18,11 @@ pub struct Address {
 impl FromStr for Address {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(bare) = text.strip_prefix("mailto:") {
+            return Err(format!(
+                "`{text}` is a URL: only the address is wanted, `{bare}`"
+            ));
+        }
         let Some((local, domain)) = text.rsplit_once('@') else {
             return Err(format!("`{text}` is no mail address: the `@` is missing"));
         };

@@ -100,6 +100,11 @@ fn parses<T: std::str::FromStr<Err = String>>(text: &str) -> Result<(), String> 
 }
 
 fn dns_name(text: &str) -> Result<(), String> {
+    if let Some((mechanism, name)) = text.split_once(':') {
+        return Err(format!(
+            "only the name is wanted, without `{mechanism}:`: `{name}`"
+        ));
+    }
     let name = Name::parse(text)?;
     known(name.as_str().contains('.'), || {
         format!("`{text}` is not fully qualified")
