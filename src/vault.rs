@@ -1,14 +1,14 @@
 //! Secrets' values: fetched at the rim from where mail.yaml says they are,
 //! and the directory in which passwords that mailctl made are kept.
 
+mod kept;
+
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::kept::Kept;
 use crate::config::surroundings::Surroundings;
 use crate::config::{Config, HostName, SecretRef};
 use crate::failure::{Context, Failure, Result};
@@ -23,7 +23,7 @@ const GENERATED: usize = 26;
 
 /// Where the values of secrets come from.
 pub struct Vault {
-    directory: PathBuf,
+    kept: Kept,
     around: Arc<dyn Surroundings>,
     /// What commands said, so that each runs at most once.
     said: Mutex<BTreeMap<String, Secret>>,
@@ -36,7 +36,7 @@ impl Vault {
     /// read yet.
     pub fn open(config: &Config, around: Arc<dyn Surroundings>) -> Self {
         Self {
-            directory: config.secrets.clone(),
+            kept: Kept::new(config.secrets.clone()),
             around,
             said: Mutex::default(),
             known: Mutex::default(),
@@ -118,19 +118,9 @@ impl Vault {
     /// # Errors
     /// When the file is there but cannot be read.
     pub fn kept_password(&self, domain: &HostName, user: &str) -> Result<Option<Secret>> {
-        let path = self.path_of(domain, user)?;
-        let content = match fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            content => content
-                .with_context(|| format!("cannot read the kept password {}", path.display()))?,
-        };
-        let value = text(content).filter(|value| !value.expose().is_empty());
-        let value = value.ok_or_else(|| {
-            Failure::new(format!("the kept password {} is damaged", path.display()))
-                .hint("restore it, or remove the file: a new password is then made and set")
-        })?;
-        self.remember(&value);
-        Ok(Some(value))
+        let value = self.kept.get(domain, user)?;
+        value.iter().for_each(|value| self.remember(value));
+        Ok(value)
     }
 
     /// Keeps a user's password, in a file that only its owner may read.
@@ -139,55 +129,8 @@ impl Vault {
     /// # Errors
     /// When another password is kept already, or the file cannot be written.
     pub fn keep_password(&self, domain: &HostName, user: &str, password: &Secret) -> Result<()> {
-        let path = self.path_of(domain, user)?;
         self.remember(password);
-        let place = || {
-            format!(
-                "cannot keep the password of {user}@{domain} in {}",
-                path.display()
-            )
-        };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.directory)
-            .with_context(place)?;
-        let new = self
-            .directory
-            .join(format!(".{user}@{domain}.{}.new", std::process::id()));
-        write_private(&new, password).with_context(place)?;
-        // A link fails where the name is taken: nobody's password is overwritten,
-        // not even by two mailctl at once.
-        let linked = fs::hard_link(&new, &path);
-        let removed = fs::remove_file(&new);
-        match linked {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                if self.kept_password(domain, user)?.as_ref() == Some(password) {
-                    return Ok(());
-                }
-                Err(Failure::new(place())
-                    .because("another password is kept there")
-                    .hint("remove that file if the password in it is not in use any more"))
-            }
-            linked => {
-                linked.with_context(place)?;
-                removed.with_context(place)?;
-                // The name too must survive a loss of power.
-                fs::File::open(&self.directory)
-                    .and_then(|d| d.sync_all())
-                    .with_context(place)
-            }
-        }
-    }
-
-    /// `user@domain` as a file name: both were checked, but a path is a path.
-    fn path_of(&self, domain: &HostName, user: &str) -> Result<PathBuf> {
-        if user.is_empty() || user.contains(['/', '\0']) {
-            return Err(Failure::new(format!(
-                "`{user}@{domain}` cannot be the name of a file"
-            )));
-        }
-        Ok(self.directory.join(format!("{user}@{domain}")))
+        self.kept.put(domain, user, password)
     }
 
     /// Every value that was handed out or kept, for a search in outputs.
@@ -220,19 +163,6 @@ fn text(content: Vec<u8>) -> Option<Secret> {
     Some(Secret::new(text.strip_suffix('\r').unwrap_or(text)))
 }
 
-fn write_private(path: &Path, value: &Secret) -> std::io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    // The mode above counts only for a new file.
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    writeln!(file, "{}", value.expose())?;
-    file.sync_all()
-}
-
 /// What a thread that panicked left behind is still whole: values are only added.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -240,20 +170,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::config::surroundings::{Here, Written};
 
     fn vault(directory: &Path, around: impl Surroundings + 'static) -> Vault {
         Vault {
-            directory: directory.join("secrets"),
+            kept: Kept::new(directory.join("secrets")),
             around: Arc::new(around),
             said: Mutex::default(),
             known: Mutex::default(),
         }
-    }
-
-    fn domain() -> HostName {
-        "wac.tax".parse().expect("a name")
     }
 
     #[test]
@@ -312,36 +240,6 @@ mod tests {
             ))
             .expect_err("fails");
         assert!(!failure.told().contains("hunTer2"), "{}", failure.told());
-    }
-
-    #[test]
-    fn kept_passwords_are_private_and_never_replaced() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let vault = vault(directory.path(), Here);
-        let (first, second) = (Secret::new("first"), Secret::new("second"));
-        assert_eq!(vault.kept_password(&domain(), "i").expect("none yet"), None);
-        vault.keep_password(&domain(), "i", &first).expect("kept");
-        vault
-            .keep_password(&domain(), "i", &first)
-            .expect("the same again");
-        let refusal = vault
-            .keep_password(&domain(), "i", &second)
-            .expect_err("another is kept");
-        assert!(
-            refusal.told().contains("another password is kept"),
-            "{}",
-            refusal.told()
-        );
-        assert_eq!(
-            vault.kept_password(&domain(), "i").expect("readable"),
-            Some(first)
-        );
-        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
-        let secrets = directory.path().join("secrets");
-        assert_eq!(mode(&secrets), 0o700);
-        assert_eq!(mode(&secrets.join("i@wac.tax")), 0o600);
-        assert_eq!(fs::read_dir(&secrets).expect("readable").count(), 1);
-        assert!(vault.keep_password(&domain(), "../i", &second).is_err());
     }
 
     #[test]

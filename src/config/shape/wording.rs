@@ -7,9 +7,8 @@ use crate::diagnostic::Diagnostic;
 pub(super) fn is_norway(text: &str) -> bool {
     matches!(
         text.to_ascii_lowercase().as_str(),
-        "yes" | "no" | "on" | "off" | "true" | "false" | "y" | "n"
-    ) && text != "y"
-        && text != "n"
+        "yes" | "no" | "on" | "off" | "true" | "false"
+    )
 }
 
 pub(super) fn norway(text: &str) -> Diagnostic {
