@@ -98,7 +98,8 @@ impl Diagnostic {
 /// Draws each mistake with its line of the file, in the order given.
 pub fn draw(file_name: &str, source: &str, diagnostics: &[Diagnostic], color: bool) -> String {
     let paint = Paint { color };
-    let lines: Vec<&str> = source.lines().collect();
+    // Columns are counted without a byte order mark.
+    let lines: Vec<&str> = source.trim_start_matches('\u{feff}').lines().collect();
     let drawn: Vec<String> = diagnostics
         .iter()
         .map(|d| draw_one(file_name, &lines, d, &paint))

@@ -148,3 +148,43 @@ fn no_drawing_shows_a_secret() {
         assert!(!drawn.contains("hunter2"), "{}", file.display());
     }
 }
+
+/// Whoever types a file saves it half written: every beginning of a sound
+/// file is either sound or told with its place.
+#[test]
+fn every_beginning_of_a_file_is_told_with_its_place() {
+    let source = include_str!("config/valid/everything.yaml");
+    for (end, _) in source.char_indices().step_by(3) {
+        let Err(mistakes) = read(&source[..end]) else {
+            continue;
+        };
+        assert!(!mistakes.is_empty());
+        for mistake in mistakes {
+            let span = mistake
+                .span
+                .unwrap_or_else(|| panic!("no place at {end}: {mistake:?}"));
+            assert!(
+                span.line <= source[..end].lines().count().max(1),
+                "{end}: {mistake:?}"
+            );
+        }
+    }
+}
+
+/// The schema is what people's editors show while they write the file.
+#[test]
+fn the_schema_describes_every_field() {
+    let schema = mailctl::config::schema();
+    let definitions = schema["$defs"].as_object().expect("definitions");
+    for (name, definition) in definitions.iter().chain([(&"Config".to_owned(), &schema)]) {
+        for (field, property) in definition["properties"].as_object().into_iter().flatten() {
+            assert!(
+                property["description"].is_string(),
+                "{name}.{field} has no description"
+            );
+        }
+    }
+    let mut required = schema["required"].as_array().expect("a list").clone();
+    required.sort_by_key(|r| r.as_str().map(str::to_owned));
+    assert_eq!(required, ["dns", "domains", "host"]);
+}

@@ -18,6 +18,11 @@ pub struct Address {
 impl FromStr for Address {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(bare) = text.strip_prefix("mailto:") {
+            return Err(format!(
+                "`{text}` is a URL: only the address is wanted, `{bare}`"
+            ));
+        }
         let Some((local, domain)) = text.rsplit_once('@') else {
             return Err(format!("`{text}` is no mail address: the `@` is missing"));
         };
@@ -51,7 +56,14 @@ fn local_part(local: &str) -> Result<(), String> {
         return Err("what stands before the `@` is longer than 64 octets".into());
     }
     if local.len() >= 2 && local.starts_with('"') && local.ends_with('"') {
-        return Ok(());
+        // The server's list of aliases has no way to write these.
+        return match local
+            .chars()
+            .find(|c| c.is_control() || *c == ',' || *c == '\\')
+        {
+            Some(bad) => Err(format!("{bad:?} before the `@` is not supported")),
+            None => Ok(()),
+        };
     }
     dot_string(local)
 }
@@ -67,6 +79,46 @@ pub fn dot_string(local: &str) -> Result<(), String> {
         Some(c) => Err(format!("`{c}` cannot stand before the `@`")),
         None => Ok(()),
     }
+}
+
+/// A local part as chasquid keeps it: it maps names to lower case and takes
+/// `+` for the beginning of a suffix, so that nothing else can ever match.
+pub fn own_local_part(text: &str) -> Result<(), String> {
+    if text == "*" {
+        return Err("`*` is the catch-all: it belongs under `forward`, it cannot be a user".into());
+    }
+    if let Some((local, _)) = text.split_once('@') {
+        return Err(format!(
+            "`{text}` has a domain: only `{local}` is wanted here"
+        ));
+    }
+    if text.is_empty() {
+        return Err("the name before the `@` is empty".into());
+    }
+    if text.contains('+') {
+        return Err(format!(
+            "`{text}` has a `+`: what follows it is a suffix that mail to any user may carry"
+        ));
+    }
+    if text.contains('*') {
+        return Err(format!(
+            "`{text}` has a `*`: only the bare catch-all `\"*\"` is known"
+        ));
+    }
+    if text.len() > 64 {
+        return Err(format!("`{text}` is longer than 64 octets"));
+    }
+    let lower = text.to_lowercase();
+    if lower != text {
+        return Err(format!(
+            "`{text}` has capitals: write `{lower}`, mail to either arrives there"
+        ));
+    }
+    let good = |c: char| c.is_alphanumeric() || "._-'=~&".contains(c);
+    if let Some(bad) = text.chars().find(|c| !good(*c)) {
+        return Err(format!("`{text}`: a user's name cannot have `{bad}`"));
+    }
+    dot_string(text).map_err(|why| format!("`{text}` is no name before an `@`: {why}"))
 }
 
 /// A local part of our own, as chasquid looks it up: lower case, without its

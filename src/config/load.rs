@@ -115,3 +115,59 @@ pub fn resolve_paths(config: &mut Config, base: &Path, home: Option<&Path>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "host: {name: smtp.wac.tax, ssh: vps, identity: ~/key, password: \"file:./p\"}\n\
+        domains: {wac.tax: {users: {i: {}}}}\ndns: {provider: manual}\nsecrets: /var/secrets\n";
+
+    #[test]
+    fn paths_start_at_the_file_or_at_home() {
+        let mut around = super::super::surroundings::Written::default();
+        around
+            .files
+            .insert("/home/me/key".into(), (b"k".to_vec(), false));
+        around
+            .files
+            .insert("/etc/mail/p".into(), (b"hunter2hunter2".to_vec(), false));
+        let home = Path::new("/home/me");
+        let mut loaded =
+            read_with(FILE, Path::new("/etc/mail"), Some(home), &around).expect("sound");
+        let wanted = Some(PathBuf::from("/home/me/key"));
+        assert_eq!(loaded.config.host.identity, wanted);
+        assert_eq!(
+            loaded.config.host.password,
+            Some(SecretRef::File("/etc/mail/p".into()))
+        );
+        assert_eq!(loaded.config.secrets, Path::new("/var/secrets"));
+        resolve_paths(&mut loaded.config, Path::new("/elsewhere"), None);
+        assert_eq!(loaded.config.host.identity, wanted);
+    }
+
+    #[test]
+    fn the_real_machine_is_looked_at() {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("p"), "hunter2hunter2\n").expect("written");
+        let file = directory.path().join("mail.yaml");
+        let source = FILE.replace("identity: ~/key, ", "");
+        let loaded = read(file.to_str().expect("text"), &source).expect("sound");
+        assert_eq!(
+            loaded.config.host.password,
+            Some(SecretRef::File(directory.path().join("p")))
+        );
+        std::fs::remove_file(directory.path().join("p")).expect("removed");
+        let missing = read(file.to_str().expect("text"), &source).expect_err("the file is gone");
+        assert_eq!(missing[0].path, "host.password");
+    }
+
+    #[test]
+    fn what_is_left_out_does_not_become_a_mistake_of_its_own() {
+        let source = "host: {name: smtp.wac.tax, ssh: vps}\n\
+            domains: {wac.tax: {users: {I: {}}, forward: {j: i@wac.tax}}}\ndns: {provder: manual}\n";
+        let found = read_with(source, Path::new("/"), None, &Here).expect_err("two mistakes");
+        let paths: Vec<&str> = found.iter().map(|d| d.path.as_str()).collect();
+        assert_eq!(paths, ["domains.wac.tax.users.I", "dns.provder"]);
+    }
+}

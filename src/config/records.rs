@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 
 use hickory_proto::rr::{RData, RecordType};
 
-use super::guess::one_of;
+use super::guess::{all_of, one_of};
 use crate::record::{Name, RType, Rrset, RrsetKey, canonical};
 
 /// The types that may stand there.
@@ -126,13 +126,13 @@ fn rtype(word: &str) -> Result<RType, String> {
         known if TYPES.contains(&known) => known.parse(),
         _ => Err(format!(
             "records of type `{word}` cannot be kept here: {} can",
-            one_of(&TYPES).replace(" or ", " and ")
+            all_of(&TYPES)
         )),
     }
 }
 
 fn value(domain: &Name, rtype: RType, text: &str) -> Result<String, String> {
-    let wrong = |why: String| format!("`{text}` is no value of a {rtype} record: {why}");
+    let wrong = |why: String| format!("`{text}` is no value of type {rtype}: {why}");
     let hickory = RecordType::from_str(rtype.as_str()).map_err(|e| wrong(e.to_string()))?;
     let named = matches!(rtype, RType::Cname | RType::Mx | RType::Srv);
     let text = match text
@@ -142,7 +142,17 @@ fn value(domain: &Name, rtype: RType, text: &str) -> Result<String, String> {
         Some(before) => format!("{before}{}", domain.fqdn()),
         None => text.to_owned(),
     };
-    let data = RData::try_from_str(hickory, &text).map_err(|e| wrong(e.to_string()))?;
+    let data = match rtype {
+        RType::A => text
+            .parse()
+            .map(RData::A)
+            .map_err(|_| wrong("an IPv4 address is wanted".into()))?,
+        RType::Aaaa => text
+            .parse()
+            .map(RData::AAAA)
+            .map_err(|_| wrong("an IPv6 address is wanted".into()))?,
+        _ => RData::try_from_str(hickory, &text).map_err(|e| wrong(e.to_string()))?,
+    };
     let target = |name: &hickory_proto::rr::Name| target(domain, name).map_err(wrong);
     Ok(match &data {
         RData::CNAME(name) => target(&name.0)?,
@@ -249,7 +259,7 @@ mod tests {
             ("www.example. A 192.0.2.1", "not in wac.tax"),
             ("www", "type is missing"),
             ("www A", "no value"),
-            ("www A 192.0.2.300", "no value of a A record"),
+            ("www A 192.0.2.300", "no value of type A"),
             ("www CNAME www.example.com", "final dot"),
             ("@ NS ns.example.", "never touches"),
             ("@ HINFO a b", "cannot be kept"),

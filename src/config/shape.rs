@@ -4,16 +4,19 @@
 //! Serde stops at the first mistake. This walk goes on: what is wrong is noted
 //! and left out, and what remains can still be held against the other rules.
 
+mod mapping;
 mod schema;
+mod wording;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use self::schema::{Choice, Field, Schema};
+use self::wording::{is_norway, norway, not_a_bool, unknown};
 use super::format;
 use super::guess::{guess, one_of};
 use super::places::{Path, Places};
-use super::tree::{Key, Kind, Node};
-use super::word::{HostName, SecretRef};
+use super::tree::{Kind, Node};
+use super::word::SecretRef;
 use crate::diagnostic::{Diagnostic, Span};
 
 /// What remains of the file after the walk.
@@ -121,11 +124,13 @@ impl Walk<'_> {
         field: &Field<'_>,
         path: &Path,
     ) -> Option<Value> {
-        let name = path.last().unwrap_or("the file");
+        let name = path.last();
+        let subject = name.map_or_else(|| "the file".to_owned(), |name| format!("`{name}`"));
         let mut mistake = Diagnostic::error(format!(
-            "`{name}`: {} is wanted, this is {found}",
+            "{subject}: {} is wanted, this is {found}",
             field.wanted()
         ));
+        let name = name.unwrap_or_default();
         let secret = field.choices.iter().any(Choice::is_secret);
         mistake = match &node.kind {
             Kind::Scalar { text, .. } if field.list().is_some() && !secret => {
@@ -225,133 +230,6 @@ impl Walk<'_> {
             .map(Value::Array)
     }
 
-    fn map(&mut self, entries: &[(Key, Node)], choice: &Choice<'_>, path: &Path) -> Value {
-        let mut read = Map::new();
-        let mut seen: Vec<(String, &Key)> = Vec::new();
-        for (key, node) in entries {
-            let name = self.schema.canonical(choice, &key.text);
-            let at = path.then(&name);
-            if let Some((_, first)) = seen.iter().find(|(other, _)| *other == name) {
-                let message = if first.text == key.text {
-                    format!("`{}` is written twice", key.text)
-                } else {
-                    format!("`{}` and `{}` are the same name", first.text, key.text)
-                };
-                let help = format!("the first is on line {}: keep one of them", first.span.line);
-                self.note(Diagnostic::error(message).help(help), &at, Some(key.span));
-                self.hide_if_named_so(&key.text, node);
-                continue;
-            }
-            seen.push((name.clone(), key));
-            if let Some(field) = self.entry(key, node, choice, &at)
-                && let Some(value) = self.value(node, &field, &at)
-            {
-                read.insert(name, value);
-            }
-        }
-        let Choice::Struct {
-            required,
-            properties,
-        } = choice
-        else {
-            if entries.is_empty() && matches!(choice, Choice::Map { at_least: 1, .. }) {
-                self.note(
-                    Diagnostic::error(format!("`{}` is empty", path.last().unwrap_or_default()))
-                        .help("name at least one"),
-                    path,
-                    None,
-                );
-            }
-            return Value::Object(read);
-        };
-        for name in required {
-            let Some(property) = properties.get(*name) else {
-                continue;
-            };
-            let at = path.then(name);
-            if !seen.iter().any(|(given, _)| given == name) {
-                self.missing(name, property, path);
-                self.places.broke(&at);
-            }
-            if !read.contains_key(*name) {
-                read.insert(
-                    (*name).to_owned(),
-                    self.schema.field(property).stand_in(self.schema),
-                );
-            }
-        }
-        Value::Object(read)
-    }
-
-    /// Notes the key's place; the schema of its value, or `None` after noting a mistake.
-    fn entry<'c>(
-        &mut self,
-        key: &Key,
-        node: &Node,
-        choice: &Choice<'c>,
-        at: &Path,
-    ) -> Option<Field<'c>>
-    where
-        Self: 'c,
-    {
-        self.places.key(at, key.span);
-        let mistake = match choice {
-            Choice::Struct { properties, .. } => match properties.get(&key.text) {
-                Some(property) => return Some(Schema::field_of(self.schema.whole, property)),
-                None => {
-                    self.hide_if_named_so(&key.text, node);
-                    let known: Vec<&str> = properties.keys().map(String::as_str).collect();
-                    let parent = at.parent().unwrap_or_default();
-                    match self
-                        .schema
-                        .homes(&key.text)
-                        .into_iter()
-                        .find(|home| *home != parent.to_string())
-                    {
-                        Some(home) if guess(&key.text, known.iter().copied()).is_none() => {
-                            Diagnostic::error(format!("unknown field `{}` here", key.text)).help(
-                                if home.is_empty() {
-                                    format!("`{}` stands at the top level of the file", key.text)
-                                } else {
-                                    format!("`{}` belongs under `{home}`", key.text)
-                                },
-                            )
-                        }
-                        _ => unknown("field", &key.text, "", &known),
-                    }
-                }
-            },
-            Choice::Map {
-                key_format, value, ..
-            } => match format::check(key_format, &key.text) {
-                Err(why) => Diagnostic::error(why),
-                Ok(()) if key.plain && is_norway(&key.text) => norway(&key.text).help(format!(
-                    "if it is meant, put it into quotes: `\"{}\":`",
-                    key.text
-                )),
-                Ok(()) => return Some(Schema::field_of(self.schema.whole, value)),
-            },
-            _ => return None,
-        };
-        self.note(mistake, at, Some(key.span));
-        self.places.broke(at);
-        None
-    }
-
-    fn missing(&mut self, name: &str, property: &Value, path: &Path) {
-        let owner = match path.last() {
-            Some(owner) => format!("`{owner}` lacks `{name}`"),
-            None => format!("`{name}` is missing"),
-        };
-        let help = property
-            .get("description")
-            .and_then(Value::as_str)
-            .map(|d| format!("`{name}`: {d}"));
-        let mut mistake = Diagnostic::error(owner);
-        mistake.help = help;
-        self.note(mistake, path, None);
-    }
-
     /// Hides every scalar of a node in drawings.
     fn hide(&mut self, node: &Node) {
         match &node.kind {
@@ -388,58 +266,7 @@ impl Walk<'_> {
 /// A secret's value itself, not a word that says where it is.
 fn is_bare_secret(kind: &Kind) -> bool {
     match kind {
-        Kind::Scalar { text, .. } => matches!(text.parse(), Ok(SecretRef::Literal(_)) | Err(_)),
+        Kind::Scalar { text, .. } => matches!(text.parse(), Ok(SecretRef::Literal(_))),
         _ => true,
-    }
-}
-
-/// Words that are booleans to YAML 1.1 and text to YAML 1.2.
-fn is_norway(text: &str) -> bool {
-    matches!(
-        text.to_ascii_lowercase().as_str(),
-        "yes" | "no" | "on" | "off" | "true" | "false" | "y" | "n"
-    ) && text != "y"
-        && text != "n"
-}
-
-fn norway(text: &str) -> Diagnostic {
-    let truth = matches!(text.to_ascii_lowercase().as_str(), "yes" | "on" | "true");
-    Diagnostic::error(format!(
-        "a bare `{text}` means {truth} to YAML, and text is wanted here"
-    ))
-}
-
-fn not_a_bool(name: &str, text: &str) -> Diagnostic {
-    let mistake = Diagnostic::error(format!(
-        "`{name}`: `true` or `false` is wanted, this is the text `{text}`"
-    ));
-    match text.to_ascii_lowercase().as_str() {
-        "yes" | "on" | "true" | "y" | "1" => {
-            mistake.help(format!("write `{name}: true`, without quotes"))
-        }
-        "no" | "off" | "false" | "n" | "0" => {
-            mistake.help(format!("write `{name}: false`, without quotes"))
-        }
-        _ => mistake,
-    }
-}
-
-fn unknown(what: &str, found: &str, place: &str, known: &[&str]) -> Diagnostic {
-    match guess(found, known.iter().copied()) {
-        Some(meant) => Diagnostic::error(format!(
-            "unknown {what} `{found}`{place}, did you mean `{meant}`?"
-        )),
-        None => Diagnostic::error(format!("unknown {what} `{found}`{place}")).help(format!(
-            "known here: {}",
-            one_of(known).replace(" or ", " and ")
-        )),
-    }
-}
-
-/// The canonical spelling of a key, so that `WAC.tax` and `wac.tax.` are one.
-fn canonical(key_format: &str, text: &str) -> String {
-    match (key_format, text.parse::<HostName>()) {
-        ("host-name", Ok(name)) => name.to_string(),
-        _ => text.to_owned(),
     }
 }

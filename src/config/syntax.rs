@@ -23,6 +23,11 @@ const SAYINGS: &[(&str, &str, &str)] = &[
         "add the closing one, or write one entry a line instead",
     ),
     (
+        "mismatched bracket",
+        "this bracket is closed by one of the other sort",
+        "close what was opened last first",
+    ),
+    (
         "did not find expected ',' or '}'",
         "the mapping in `{…}` does not go on here",
         "a `,` or the closing `}` is missing before this place",
@@ -121,11 +126,12 @@ const SAYINGS: &[(&str, &str, &str)] = &[
 
 /// The parser's error in plain words, with its place.
 pub fn told(source: &str, error: &serde_saphyr::Error) -> Diagnostic {
-    let span = place(source, error.location().unwrap_or(Location::UNKNOWN));
+    let mut span = place(source, error.location().unwrap_or(Location::UNKNOWN));
     let said = error.render_with_formatter(&UserMessageFormatter);
     let said = said
         .rsplit_once(" at line ")
         .map_or(said.as_str(), |(said, _)| said);
+    point_back(source, said, &mut span);
     let line = source.lines().nth(span.line - 1).unwrap_or("");
     let word: String = line
         .chars()
@@ -167,6 +173,39 @@ fn place(source: &str, location: Location) -> Span {
         line,
         column: number(location.column()).min(width + 1),
         length: 1,
+    }
+}
+
+/// The parser stops behind what is wrong; this goes back to it.
+fn point_back(source: &str, said: &str, span: &mut Span) {
+    let lines: Vec<&str> = source.lines().collect();
+    let before: Vec<char> = lines
+        .get(span.line - 1)
+        .map_or(Vec::new(), |l| l.chars().take(span.column - 1).collect());
+    if said.contains("only single YAML document") {
+        if let Some(marker) = lines[..span.line.min(lines.len())]
+            .iter()
+            .rposition(|l| l.starts_with("---"))
+        {
+            *span = Span {
+                line: marker + 1,
+                column: 1,
+                length: 3,
+            };
+        }
+    } else if said.contains("unsupported tag") {
+        if let Some(mark) = before.iter().rposition(|c| *c == '!') {
+            *span = Span {
+                column: mark + 1,
+                length: before[mark..]
+                    .iter()
+                    .take_while(|c| !c.is_whitespace())
+                    .count(),
+                ..*span
+            };
+        }
+    } else if said.contains("tab") && before.last() == Some(&'\t') {
+        span.column -= 1;
     }
 }
 
@@ -222,7 +261,7 @@ mod tests {
     fn every_mistake_is_told_in_plain_words_and_has_a_place() {
         for (source, message, line) in [
             ("a:\n  *: x\n", "a bare `*`", 2),
-            ("a: 1\n---\nb: 2\n", "a second document", 3),
+            ("a: 1\n---\nb: 2\n", "a second document", 2),
             ("a:\n\tb: 1\n", "a tab stands", 2),
             ("a: [1, 2\n", "this bracket is never closed", 1),
             ("a: {b: 1\nc: 2\n", "the mapping in `{…}`", 2),

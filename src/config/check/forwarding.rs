@@ -66,8 +66,12 @@ fn exists(f: &mut Findings<'_>, text: &str, place: &Path) {
     else {
         return;
     };
+    let part = |field: &str| at(["domains"]).then(name).then(field);
+    let whole = ["users", "forward", "mx"]
+        .iter()
+        .all(|field| f.places.whole(&part(field)));
     // Where the MX is kept, the mailboxes are elsewhere.
-    if domain.mx == Mx::Keep || !f.places.whole(&at(["domains"]).then(name)) {
+    if domain.mx == Mx::Keep || !whole {
         return;
     }
     if next(f.config, &address).is_none() {

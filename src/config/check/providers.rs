@@ -2,7 +2,7 @@
 
 use super::{Findings, at};
 use crate::catalogue::{self, Kind, Settings};
-use crate::config::guess::{guess, one_of};
+use crate::config::guess::{all_of, guess};
 use crate::config::places::Path;
 
 pub(super) fn check(f: &mut Findings<'_>) {
@@ -53,7 +53,7 @@ fn provider(f: &mut Findings<'_>, kind: Kind, given: Settings, path: &Path) {
                 ),
                 _ => (
                     format!("the provider `{id}` has no field `{name}`"),
-                    format!("its fields are {}", one_of(&known).replace(" or ", " and ")),
+                    format!("its fields are {}", all_of(&known)),
                 ),
             };
             key_error(f, &path.then(name), message, help);
@@ -63,21 +63,13 @@ fn provider(f: &mut Findings<'_>, kind: Kind, given: Settings, path: &Path) {
     for field in entry.fields.iter().filter(|field| field.required) {
         if !filled.given().contains(&field.name.as_str()) && f.places.whole(&path.then(&field.name))
         {
-            let example = field
-                .example
-                .as_ref()
-                .map_or_else(String::new, |e| format!(" such as `{e}`"));
-            let say = if field.secret {
-                format!("{}: env:{}", field.name, field.env)
-            } else {
-                format!("{}: …", field.name)
+            let say = match &field.example {
+                Some(example) => format!("{}: {example}", field.name),
+                None => format!("{}: env:{}", field.name, field.env),
             };
             f.error(
                 &path.then("provider"),
-                format!(
-                    "the provider `{id}` needs `{}`: {}{example}",
-                    field.name, field.help
-                ),
+                format!("the provider `{id}` needs `{}`: {}", field.name, field.help),
                 format!(
                     "add `{say}` below it, or set the environment variable {}",
                     field.env
@@ -102,7 +94,7 @@ fn unknown(f: &mut Findings<'_>, kind: Kind, id: &str, path: &Path) {
         let help = match kind {
             Kind::Dns => format!(
                 "supported are {}; `manual` says which records to set, and verifies them",
-                one_of(&ids).replace(" or ", " and ")
+                all_of(&ids)
             ),
             Kind::Ptr => {
                 "leave `ptr` out: mailctl then says what to set where, and verifies it".to_owned()
@@ -128,7 +120,7 @@ fn unknown(f: &mut Findings<'_>, kind: Kind, id: &str, path: &Path) {
         None => f.error(
             path,
             format!("unknown {} provider `{id}`", word(kind)),
-            format!("supported are {}", one_of(&ids).replace(" or ", " and ")),
+            format!("supported are {}", all_of(&ids)),
         ),
     }
 }

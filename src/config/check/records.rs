@@ -19,12 +19,9 @@ pub(super) fn check(f: &mut Findings<'_>) {
                     continue;
                 }
             };
-            if let Some((what, field)) = ours(config.host_name(), &name.0, domain, &line) {
-                f.error(
-                    &path,
-                    format!("mailctl writes {what} itself"),
-                    format!("say it by `{field}` instead"),
-                );
+            if let Some((message, help)) = ours(config.host_name(), &name.0, domain, &line) {
+                f.error(&path, message, help);
+                continue;
             }
             for other in &read {
                 if let Some(why) = clash(other, &line) {
@@ -36,39 +33,36 @@ pub(super) fn check(f: &mut Findings<'_>) {
     }
 }
 
-/// What of mailctl's own the record would be, and the field that rules it.
-fn ours(
-    host: &Name,
-    domain: &Name,
-    settings: &Domain,
-    line: &Line,
-) -> Option<(String, &'static str)> {
+/// Why the record cannot stand in this list, because mailctl writes it or it
+/// would hide what mailctl writes, and what to do.
+fn ours(host: &Name, domain: &Name, settings: &Domain, line: &Line) -> Option<(String, String)> {
     let name = &line.key.name;
-    let spf = line.key.rtype == RType::Txt && line.value.to_ascii_lowercase().starts_with("v=spf1");
     let is = |label: &str| *name == domain.child(label);
-    let alias = line.key.rtype == RType::Cname;
-    Some(match line.key.rtype {
-        RType::Cname if name == host => (
-            "the address records of the host, which an alias would hide".into(),
-            "host",
-        ),
-        RType::Cname if name == domain => (
-            format!("records at {domain}, where an alias cannot stand"),
-            "mx",
-        ),
+    let spf = line.value.to_ascii_lowercase().starts_with("v=spf1");
+    let (what, field) = match line.key.rtype {
+        RType::Cname if name == host || name == domain => {
+            let message =
+                format!("`{name}` cannot be an alias (CNAME): mailctl writes other records there");
+            return Some((message, "give the alias a name of its own".into()));
+        }
+        RType::Mx if name == domain && settings.mx == Mx::Keep => {
+            let message =
+                format!("the MX of {domain} is kept as it stands in the zone (`mx: keep`)");
+            return Some((
+                message,
+                "remove this record here, and set it where the others were set".into(),
+            ));
+        }
+        RType::Mx if name == domain => (format!("the MX record of {domain}"), "mx"),
         RType::A if name == host => ("the A record of the host".into(), "host.ipv4"),
         RType::Aaaa if name == host => ("the AAAA record of the host".into(), "host.ipv6"),
-        RType::Mx if name == domain && settings.mx == Mx::Own => {
-            (format!("the MX record of {domain}"), "mx")
-        }
-        RType::Mx if name == domain => (
-            format!("no MX record of {domain}, nor touches it"),
-            "mx: keep",
-        ),
-        RType::Txt if spf && name == host && name != domain => {
-            ("the SPF record of the host".into(), "host")
-        }
         RType::Txt if spf && name == domain => (format!("the SPF record of {domain}"), "spf"),
+        RType::Txt if spf && name == host => {
+            return Some((
+                "mailctl writes the SPF record of the host itself".into(),
+                "remove this record".into(),
+            ));
+        }
         RType::Txt | RType::Cname if is("_dmarc") => {
             (format!("the DMARC record of {domain}"), "dmarc")
         }
@@ -83,12 +77,16 @@ fn ours(
                 "autoconfig",
             )
         }
-        RType::Txt if name.as_str().starts_with("_acme-challenge.") && !alias => (
+        RType::Txt if name.as_str().starts_with("_acme-challenge.") => (
             "the challenge records of certificates".into(),
             "certificates",
         ),
         _ => return None,
-    })
+    };
+    Some((
+        format!("mailctl writes {what} itself"),
+        format!("remove this record: `{field}` says what is wanted"),
+    ))
 }
 
 /// Why two records of the list cannot stand beside each other.

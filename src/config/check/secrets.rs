@@ -124,8 +124,20 @@ fn literal_help(value: &str, path: &Path) -> String {
     match scheme.and_then(|scheme| guess(scheme, SCHEMES)) {
         Some(meant) => format!("did you mean `{meant}:…`? As it is, the whole text is the secret"),
         None => {
-            let name = path.last().unwrap_or("secret").to_uppercase();
+            let name = variable_for(path);
             format!("say where it is instead: `env:{name}`, `file:PATH` or `command:pass show …`")
         }
+    }
+}
+
+/// A good name for the variable that would hold the secret.
+fn variable_for(path: &Path) -> String {
+    let last = path.last().unwrap_or("secret");
+    match path.parent().as_ref().and_then(Path::last) {
+        Some("host") => "ROOT_PASSWORD".to_owned(),
+        Some(local) if last == "password" && local.chars().all(|c| c.is_ascii_alphanumeric()) => {
+            format!("MAIL_PASSWORD_{}", local.to_uppercase())
+        }
+        _ => last.to_uppercase(),
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::super::guess::one_of;
+use super::super::word::HostName;
 
 /// A whole schema with its definitions.
 pub(super) struct Schema<'s> {
@@ -86,7 +87,7 @@ impl<'s> Schema<'s> {
 
     pub fn canonical(&self, choice: &Choice<'_>, key: &str) -> String {
         match choice {
-            Choice::Map { key_format, .. } => super::canonical(key_format, key),
+            Choice::Map { key_format, .. } => canonical(key_format, key),
             _ => key.to_owned(),
         }
     }
@@ -266,6 +267,11 @@ impl<'s> Field<'s> {
         described.join(" or ")
     }
 
+    /// What a value looks like, where the schema says so.
+    pub fn example(&self) -> Option<&'s str> {
+        self.example.and_then(Value::as_str)
+    }
+
     /// How "nothing special" is written.
     pub fn empty(&self) -> &'static str {
         match self.choices.first() {
@@ -301,5 +307,13 @@ impl<'s> Field<'s> {
             Some(Choice::Text { .. }) => Value::from("?"),
             None => Value::Null,
         }
+    }
+}
+
+/// The canonical spelling of a key, so that `WAC.tax` and `wac.tax.` are one.
+fn canonical(key_format: &str, text: &str) -> String {
+    match (key_format, text.parse::<HostName>()) {
+        ("host-name", Ok(name)) => name.to_string(),
+        _ => text.to_owned(),
     }
 }
