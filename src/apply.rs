@@ -20,7 +20,7 @@ use crate::render::{self, Document};
 use crate::report::{Event, Report, Summary};
 use crate::resource::Action;
 use crate::survey::{Survey, survey};
-use crate::vault::Vault;
+use crate::vault::{self, Vault};
 use crate::zone::manual;
 
 /// More passes than this mean that something does not stay as it was made.
@@ -63,7 +63,7 @@ pub async fn apply(tools: &Tools, consent: &Consent<'_>) -> Result<Exit> {
     let begun = Instant::now();
     let mut summary = Summary::default();
     for pass in 0..PASSES {
-        let passwords = tools.vault.passwords(&tools.config)?;
+        let passwords = vault::passwords(&tools.vault, &tools.config)?;
         let survey = survey(&tools.world, &tools.config, &passwords, (tools.now)()).await?;
         let document = Document::from(&survey.plan);
         summary.unchanged = survey.plan.unchanged;

@@ -160,7 +160,11 @@ impl World {
         self.zones.get(holder).ok_or_else(|| Failure::new(format!("no DNS provider is set up for {holder:?}")))
     }
 
-    async fn apex(&self, holder: &Holder, name: &Name) -> Result<Name> {
+    /// The apex of the zone that holds a name: mail.yaml's, else by asking for the SOA.
+    ///
+    /// # Errors
+    /// When there is no such zone.
+    pub async fn apex(&self, holder: &Holder, name: &Name) -> Result<Name> {
         match self.apexes.get(holder) {
             Some(apex) if name.is_in(apex) => Ok(apex.clone()),
             _ => self.dns.zone_of(name).await,

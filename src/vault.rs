@@ -19,7 +19,7 @@ use crate::secret::Secret;
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
 /// Characters of a generated password; 26 × 5 bits = 130 bits.
-const GENERATED: usize = 26;
+pub const GENERATED: usize = 26;
 
 /// Where the values of secrets come from.
 pub struct Vault {
@@ -166,6 +166,25 @@ fn text(content: Vec<u8>) -> Option<Secret> {
 /// What a thread that panicked left behind is still whole: values are only added.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The passwords that are known, by `user@domain`: mail.yaml's, and those that
+/// apply made and kept.
+///
+/// # Errors
+/// When one that mail.yaml names cannot be read.
+pub fn passwords(vault: &Vault, config: &Config) -> Result<BTreeMap<String, Secret>> {
+    let mut passwords = BTreeMap::new();
+    for (domain, wish) in &config.domains {
+        for (user, account) in wish.users.iter().filter(|(_, account)| !account.receive_only) {
+            let password = match &account.password {
+                Some(secret) => Some(vault.secret(secret).with_context(|| format!("the password of {user}@{domain}"))?),
+                None => vault.kept_password(domain, user)?,
+            };
+            passwords.extend(password.map(|p| (format!("{user}@{domain}"), p)));
+        }
+    }
+    Ok(passwords)
 }
 
 #[cfg(test)]

@@ -278,6 +278,13 @@ struct Challenges<'a> {
     note: &'a (dyn Fn(&str) + Send + Sync),
 }
 
+/// Seconds; short, because a challenge is gone within the minute.
+const CHALLENGE_TTL: u32 = 60;
+
+fn list(values: &BTreeSet<String>) -> Vec<String> {
+    values.iter().cloned().collect()
+}
+
 type Values = BTreeMap<crate::record::Name, BTreeSet<String>>;
 
 impl Challenges<'_> {
@@ -300,7 +307,7 @@ impl acme::Challenges for Challenges<'_> {
             if zone.by_hand() {
                 (self.note)(&format!("set by hand: {} TXT {}", key.name, want.values.iter().cloned().collect::<Vec<_>>().join(" and ")));
             } else {
-                zone::add_values(zone.as_ref(), &apex, &key, values).await?;
+                zone::add_values(zone.as_ref(), &apex, &key, CHALLENGE_TTL, &list(values)).await?;
             }
             placed.push((apex, want));
         }
@@ -315,7 +322,7 @@ impl acme::Challenges for Challenges<'_> {
         for (owner, values) in values {
             let (zone, apex, key) = self.place(owner).await?;
             if !zone.by_hand() {
-                zone::remove_values(zone.as_ref(), &apex, &key, values).await?;
+                zone::remove_values(zone.as_ref(), &apex, &key, &list(values)).await?;
             }
         }
         Ok(())

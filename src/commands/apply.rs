@@ -2,14 +2,16 @@
 
 use std::io::IsTerminal;
 use std::sync::Arc;
+use std::time::Duration;
 
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::{ask, saved::Saved, setup};
 use crate::apply::{Consent, Tools, apply};
 use crate::cli::{Apply, Cli};
 use crate::failure::{Context, Exit, Failure, Result};
-use crate::remote::lock;
+use crate::remote::lock::Lock;
 use crate::render::{self, Document};
 use crate::report::{Bars, JsonLines, Report, say};
 
@@ -28,7 +30,7 @@ pub fn run(cli: &Cli, options: &Apply) -> Result<Exit> {
     let by = who();
     let now = OffsetDateTime::now_utc;
     // Kept until the end: two applies at once would undo each other.
-    let _lock = lock::take(session.world.remote.as_ref(), &by, now())?;
+    let _lock = Lock::take(session.world.remote.as_ref(), &holder(&by, now()), Duration::ZERO)?;
     let lines = setup::lines(cli);
     let (paint, width, quiet) = (lines.paint, lines.width, cli.quiet);
     let report: Arc<dyn Report> = if cli.json {
@@ -70,6 +72,12 @@ pub fn run(cli: &Cli, options: &Apply) -> Result<Exit> {
             }
         }
     })
+}
+
+/// What others are told who find the lock taken.
+fn holder(by: &str, now: OffsetDateTime) -> String {
+    let since = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default();
+    format!("{by}, since {since}")
 }
 
 /// Who applies, for the lock and the ledger.

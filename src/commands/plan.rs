@@ -8,6 +8,7 @@ use crate::failure::{Context, Exit, Result};
 use crate::render::{self, Document};
 use crate::report::say;
 use crate::survey::survey;
+use crate::vault;
 
 /// Runs the verb.
 ///
@@ -15,7 +16,7 @@ use crate::survey::survey;
 /// When the file is unsound or the world cannot be looked at.
 pub fn run(cli: &Cli, options: &Plan) -> Result<Exit> {
     let session = setup::Session::open(cli, &options.reach)?;
-    let passwords = session.vault.passwords(&session.config)?;
+    let passwords = vault::passwords(&session.vault, &session.config)?;
     let looked = survey(&session.world, &session.config, &passwords, OffsetDateTime::now_utc());
     let document = Document::from(&session.runtime.block_on(looked)?.plan);
     let json = serde_json::to_string_pretty(&document).context("the plan could not be written")?;

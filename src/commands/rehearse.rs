@@ -20,6 +20,7 @@ use crate::rehearse::{World, WorldOptions, cleanup};
 use crate::render::{self, Document, Paint};
 use crate::report::{Event, Report, say, warn};
 use crate::survey::survey;
+use crate::vault;
 
 /// Runs the verb.
 ///
@@ -98,7 +99,7 @@ impl Rehearsal<'_> {
         self.answers.push(Answer::of("plan after a reboot", empty(&third)));
 
         (self.tell)("sending mail");
-        let passwords = session.vault.passwords(&mapped)?;
+        let passwords = vault::passwords(&session.vault, &mapped)?;
         let stage = Stage { world: &self.world, config: &mapped, passwords: &passwords, dns: &session.world.dns };
         let looked = session.runtime.block_on(stage.look())?;
         self.answers.extend(looked);
@@ -121,7 +122,7 @@ impl Rehearsal<'_> {
     }
 
     fn plan(&self, session: &Session) -> Result<Document> {
-        let passwords = session.vault.passwords(&session.config)?;
+        let passwords = vault::passwords(&session.vault, &session.config)?;
         let looked = survey(&session.world, &session.config, &passwords, OffsetDateTime::now_utc());
         Ok(Document::from(&session.runtime.block_on(looked)?.plan))
     }

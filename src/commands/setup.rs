@@ -57,7 +57,7 @@ impl Session {
     /// # Errors
     /// When a secret cannot be read or the server not be reached.
     pub fn of(cli: &Cli, config: Arc<Config>, reach: &Reach) -> Result<Self> {
-        let vault = Arc::new(Vault::open(&config));
+        let vault = Arc::new(Vault::open(&config, Arc::new(Here)));
         let runtime = Runtime::new().context("no threads can be started")?;
         let world = {
             let _inside = runtime.enter();

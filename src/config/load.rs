@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::places::Places;
-use super::surroundings::{Here, Surroundings};
+use super::surroundings::{Assumed, Here, Surroundings};
 use super::word::SecretRef;
 use super::{Config, check, shape, syntax, tree};
 use crate::diagnostic::{Diagnostic, Span};
@@ -26,10 +26,22 @@ pub struct Loaded {
 /// # Errors
 /// Every mistake that can be found without contacting anything, warnings too.
 pub fn read(file_name: &str, source: &str) -> Result<Loaded, Vec<Diagnostic>> {
+    read_around(file_name, source, &Here)
+}
+
+/// The same for a rehearsal: secrets need not be there.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_to_rehearse(file_name: &str, source: &str) -> Result<Loaded, Vec<Diagnostic>> {
+    read_around(file_name, source, &Assumed)
+}
+
+fn read_around(file_name: &str, source: &str, around: &dyn Surroundings) -> Result<Loaded, Vec<Diagnostic>> {
     let path = std::path::absolute(file_name).unwrap_or_else(|_| PathBuf::from(file_name));
     let base = path.parent().unwrap_or(Path::new("/"));
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    read_with(source, base, home.as_deref(), &Here)
+    read_with(source, base, home.as_deref(), around)
 }
 
 /// Reads a file's text with everything it depends on given.

@@ -39,6 +39,28 @@ impl Surroundings for Here {
     }
 }
 
+/// This machine, where every secret that is missing is taken as there: a
+/// rehearsal uses none of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Assumed;
+
+/// Long enough for a password, and base64 as keys have to be.
+const STAND_IN: &str = "cmVoZWFyc2Vk";
+
+impl Surroundings for Assumed {
+    fn variable(&self, name: &str) -> Option<String> {
+        Here.variable(name).filter(|v| !v.is_empty()).or_else(|| Some(STAND_IN.to_owned()))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Here.read(path).or_else(|_| Ok(STAND_IN.into()))
+    }
+
+    fn open_to_others(&self, _: &Path) -> bool {
+        false
+    }
+}
+
 /// Surroundings that are written down, for tests.
 #[derive(Clone, Debug, Default)]
 pub struct Written {

@@ -95,8 +95,7 @@ impl RrsetWish {
         let mut edits: Vec<Edit> = Vec::new();
         let mut ours = self.values.clone();
         if let Some(wanted) = &self.spf {
-            let standing: Vec<&str> = seen.values.iter().map(String::as_str).collect();
-            let existing = spf::only_spf(&standing)
+            let existing = spf::only_spf(seen.values.iter().map(String::as_str))
                 .map_err(|why| Blocked::new(why).fix("delete one of them at the provider, then run again"))?;
             let mine: BTreeSet<String> = wanted.terms().into_iter().collect();
             let forget = self.terms().difference(&mine).cloned().collect();
@@ -256,8 +255,7 @@ impl Resource for RrsetGone {
         let (made, terms) = (wish.made(), wish.terms());
         let mut want: BTreeSet<String> = set.values.difference(&made).cloned().collect();
         if !terms.is_empty() {
-            let standing: Vec<&str> = set.values.iter().map(String::as_str).collect();
-            if let Some(existing) = spf::only_spf(&standing).map_err(Blocked::new)? {
+            if let Some(existing) = spf::only_spf(set.values.iter().map(String::as_str)).map_err(Blocked::new)? {
                 let without = spf::without(existing, &terms);
                 want.remove(existing);
                 want.extend(without);

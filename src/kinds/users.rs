@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use crate::chasquid::users::{self, Entry};
+use crate::config::HostName;
 use crate::failure::{Context, Failure, Result};
 use crate::kinds::chasquid::switch_in;
 use crate::ledger::{Edit, Ledger, Made};
@@ -162,10 +163,10 @@ impl Write {
                 Wanted::Denied => Entry::Denied,
                 Wanted::Password(password) => Entry::scrypt(password, salt()?),
                 Wanted::Generate => {
-                    let password = vault::generate_password(&crate::kinds::random::<32>()?);
+                    let password = vault::generate_password(&crate::kinds::random::<{ vault::GENERATED }>()?);
                     // Kept before it is set: a password that only the server knows is of no use.
                     vault
-                        .keep_password(self.domain.as_str(), user, &password)
+                        .keep_password(&HostName(self.domain.clone()), user, &password)
                         .with_context(|| format!("the new password of {user}@{} could not be kept", self.domain))?;
                     Entry::scrypt(&password, salt()?)
                 }

@@ -192,7 +192,7 @@ impl Stage<'_> {
 
     async fn judge(&self, received: &Received) -> Result<Verdicts> {
         let envelope = Envelope { ip: received.peer.ip().to_canonical(), helo: &received.ehlo, mail_from: &received.mail_from };
-        message::judge(&received.raw, envelope, self.dns.resolver()?).await.context("judging the message failed")
+        message::judge(&received.data, envelope, self.dns.resolver()?).await.context("judging the message failed")
     }
 
     /// A stranger writes to what is forwarded: the catch-all where there is one.
