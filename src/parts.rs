@@ -9,6 +9,7 @@ pub mod domains;
 pub mod firewall;
 pub mod gone;
 pub mod network;
+mod packages;
 pub mod records;
 pub mod system;
 

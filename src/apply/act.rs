@@ -215,6 +215,9 @@ impl Pass<'_> {
             zone::write(zone.as_ref(), &write.apex, &write.before, &want).await?;
         }
         let note = |shown: usize, all: usize| {
+            if shown == all {
+                return;
+            }
             let text = format!("{shown} of {all} name servers show it");
             self.tools.report.event(&Event::Note { id: change.id.clone(), text });
         };

@@ -47,7 +47,7 @@ pub fn domain_id(domain: &Name) -> String {
 }
 
 fn domain_probe(domain: &Name) -> String {
-    format!("[ -d {0} ] && echo there || echo absent", quote(&directory(domain)))
+    format!("stat -c '%F %U:%G %a' {0} 2>/dev/null || echo absent", quote(&directory(domain)))
 }
 
 impl Resource for DomainWish {
@@ -60,18 +60,21 @@ impl Resource for DomainWish {
     }
 
     fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
-        if seen.shell(&domain_probe(&self.domain))?.trim() == "there" {
-            return Ok(Vec::new());
-        }
+        let seen = seen.shell(&domain_probe(&self.domain))?.trim();
+        let (sign, why) = match seen {
+            "directory root:chasquid 750" => return Ok(Vec::new()),
+            "absent" => (Sign::Create, "chasquid does not know it".to_owned()),
+            other => (Sign::Update, format!("chasquid must be able to read it, and only chasquid: it is {other}")),
+        };
         let dir = directory(&self.domain);
         let text = format!(
             "set -e; umask 027; {mark}\nmkdir -p {dir}; chgrp chasquid {dir} /etc/chasquid/domains; chmod 750 {dir}",
             dir = quote(&dir),
             mark = crate::kinds::RESTART_DUE
         );
-        let change = Change::new(self.id(), Sign::Create, "chasquid does not know it", Action::Script(Script::new(text)))
+        let change = Change::new(self.id(), sign, why, Action::Script(Script::new(text)))
             .after(dir)
-            .ledger([Edit::Add(Made::Domain(self.domain.to_string()))]);
+            .ledger((sign == Sign::Create).then(|| Edit::Add(Made::Domain(self.domain.to_string()))));
         Ok(vec![change])
     }
 }

@@ -37,9 +37,12 @@ pub struct RrsetWish {
     pub ledger: Ledger,
 }
 
-/// The id of a set.
+/// The id of a set: `rrset wac.tax MX`, and `ptr 203.0.113.7` for what stands in the reverse tree.
 pub fn id(key: &RrsetKey) -> String {
-    format!("rrset {} {}", key.name, key.rtype)
+    match key.name.reversed() {
+        Some(ip) if key.rtype == RType::Ptr => format!("ptr {ip}"),
+        _ => format!("rrset {} {}", key.name, key.rtype),
+    }
 }
 
 impl RrsetWish {
