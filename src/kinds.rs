@@ -6,22 +6,23 @@
 // pub mod dkim;
 pub mod file;
 //NOTYET pub mod firewall;
-//NOTYET pub mod hostname;
-//NOTYET pub mod hosts;
-//NOTYET pub mod locale;
+pub mod hostname;
+pub mod hosts;
+pub mod locale;
 pub mod localtime;
 pub mod netplan;
-//NOTYET pub mod package;
+pub mod package;
 pub mod port;
 // pub mod rrset;
+pub mod service;
 pub mod shell;
 pub mod supported;
-//NOTYET pub mod sysctl;
-//NOTYET pub mod unit;
+pub mod sysctl;
+pub mod unit;
 // pub mod users;
 pub mod version;
 
-pub use shell::{print, sha256};
+pub use shell::{decode, print, sha256};
 
 use crate::observe::Seen;
 use crate::plan::Plan;
@@ -31,6 +32,9 @@ use crate::resource::{Blocked, Change, Probe, Resource};
 /// from before the change until it is done, also when apply is cut off between
 /// the two. It lies where a reboot, which is a restart too, forgets it.
 pub const RESTART_DUE: &str = "mkdir -p /run/mailctl && : >/run/mailctl/restart-due";
+
+/// The same for the commands of `certificates.reload`, which no reboot makes up for.
+pub const RELOAD_DUE: &str = "mkdir -p /var/lib/mailctl && : >/var/lib/mailctl/reload-due";
 
 /// A resource that cannot even be wished for, so that the plan says so.
 pub struct Impossible {
