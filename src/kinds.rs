@@ -6,7 +6,7 @@ pub mod certificate;
 pub mod chasquid;
 pub mod dkim;
 pub mod file;
-//NOTYET pub mod firewall;
+pub mod firewall;
 pub mod hostname;
 pub mod hosts;
 pub mod locale;
@@ -23,7 +23,7 @@ pub mod unit;
 pub mod users;
 pub mod version;
 
-pub use shell::{print, sha256};
+pub use shell::{decode, print, sha256};
 
 use crate::failure::Failure;
 use crate::observe::Seen;
@@ -38,12 +38,6 @@ pub const RESTART_DUE: &str = "mkdir -p /run/mailctl && : >/run/mailctl/restart-
 /// A fragment for deeds after which the programs that share the certificate
 /// are told; it outlasts a reboot, since nobody else would tell them.
 pub const RELOAD_DUE: &str = "mkdir -p /var/lib/mailctl && : >/var/lib/mailctl/reload-due";
-
-/// The bytes of base64 text, white space around it allowed; `None` where it is none.
-pub fn decode(base64: &str) -> Option<Vec<u8>> {
-    use base64::Engine;
-    base64::engine::general_purpose::STANDARD.decode(base64.trim()).ok()
-}
 
 /// Randomness of the operating system.
 ///

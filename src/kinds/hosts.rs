@@ -37,7 +37,8 @@ impl Resource for Hosts {
             let present = file.map(|f| f.text()).unwrap_or_default();
             if let Some(wanted) = with_line(&present, &self.0) {
                 let why = format!("`hostname -f` would not give {}", self.0);
-                let mut change = File::new(path, wanted, "").change(format!("hosts {path}"), file, why);
+                let mut change =
+                    File::new(path, wanted, "").change(format!("hosts {path}"), file, why);
                 change.before = None;
                 change = change.after(line(&self.0));
                 change.ledger.clear();
@@ -66,8 +67,13 @@ fn names(line: &str) -> Vec<&str> {
 fn with_line(text: &str, name: &Name) -> Option<String> {
     let finds = |line: &&str| names(line).contains(&label(name));
     let own = |line: &str| line.trim_end().ends_with(MARK);
-    let right = text.lines().find(finds).is_some_and(|l| names(l).first() == Some(&name.as_str()));
-    let stale = text.lines().any(|l| own(l) && !names(l).contains(&name.as_str()));
+    let right = text
+        .lines()
+        .find(finds)
+        .is_some_and(|l| names(l).first() == Some(&name.as_str()));
+    let stale = text
+        .lines()
+        .any(|l| own(l) && !names(l).contains(&name.as_str()));
     if right && !stale {
         return None;
     }
@@ -75,7 +81,10 @@ fn with_line(text: &str, name: &Name) -> Option<String> {
     let line = line(name);
     // The first line that has the label wins, so ours goes before it.
     let at = lines.iter().position(|l| finds(l)).unwrap_or_else(|| {
-        lines.iter().position(|l| l.starts_with("127.0.0.1")).map_or(lines.len(), |i| i + 1)
+        lines
+            .iter()
+            .position(|l| l.starts_with("127.0.0.1"))
+            .map_or(lines.len(), |i| i + 1)
     });
     lines.insert(at, &line);
     Some(lines.join("\n") + "\n")
@@ -107,35 +116,67 @@ mod tests {
 
     #[test]
     fn a_line_that_already_gives_the_name_is_enough() {
-        assert_eq!(with_line("127.0.0.1 localhost\n203.0.113.7 smtp.wac.tax smtp\n", &name()), None);
+        assert_eq!(
+            with_line(
+                "127.0.0.1 localhost\n203.0.113.7 smtp.wac.tax smtp\n",
+                &name()
+            ),
+            None
+        );
     }
 
     #[test]
     fn ours_goes_before_a_line_that_gives_another_name() {
         let text = after("127.0.0.1 localhost smtp\n203.0.113.7 smtp.wac.tax smtp\n");
-        assert!(text.starts_with("127.0.1.1 smtp.wac.tax smtp # mailctl\n127.0.0.1 localhost smtp\n"));
+        assert!(
+            text.starts_with("127.0.1.1 smtp.wac.tax smtp # mailctl\n127.0.0.1 localhost smtp\n")
+        );
     }
 
     #[test]
     fn a_new_name_replaces_our_old_line() {
         let text = after("127.0.0.1 localhost\n127.0.1.1 mail.wac.tax mail # mailctl\n");
-        assert_eq!(text, "127.0.0.1 localhost\n127.0.1.1 smtp.wac.tax smtp # mailctl\n");
+        assert_eq!(
+            text,
+            "127.0.0.1 localhost\n127.0.1.1 smtp.wac.tax smtp # mailctl\n"
+        );
     }
 
     fn ids(hosts: &str) -> Vec<String> {
         use crate::observe::{Answer, FileSeen};
-        let file = |text: &str| Answer::File(Some(FileSeen { owner: "root:root".into(), mode: 0o644, content: text.into() }));
+        let file = |text: &str| {
+            Answer::File(Some(FileSeen {
+                owner: "root:root".into(),
+                mode: 0o644,
+                content: text.into(),
+            }))
+        };
         let mut seen = Seen::new();
         seen.put(Probe::File(PATH.into()), file(hosts));
-        seen.put(Probe::File(TEMPLATE.into()), file("127.0.1.1 {{fqdn}} {{hostname}}\n127.0.0.1 localhost\n"));
-        Hosts(name()).diff(&seen, &Plan::default()).expect("decided").into_iter().map(|c| c.id).collect()
+        seen.put(
+            Probe::File(TEMPLATE.into()),
+            file("127.0.1.1 {{fqdn}} {{hostname}}\n127.0.0.1 localhost\n"),
+        );
+        Hosts(name())
+            .diff(&seen, &Plan::default())
+            .expect("decided")
+            .into_iter()
+            .map(|c| c.id)
+            .collect()
     }
 
     #[test]
     fn the_template_too_where_cloud_init_manages_the_file() {
         assert_eq!(ids("127.0.0.1 localhost\n"), ["hosts /etc/hosts"]);
-        let managed = "# Your system has configured 'manage_etc_hosts' as True.\n127.0.0.1 localhost\n";
-        assert_eq!(ids(managed), ["hosts /etc/hosts", "hosts /etc/cloud/templates/hosts.debian.tmpl"]);
+        let managed =
+            "# Your system has configured 'manage_etc_hosts' as True.\n127.0.0.1 localhost\n";
+        assert_eq!(
+            ids(managed),
+            [
+                "hosts /etc/hosts",
+                "hosts /etc/cloud/templates/hosts.debian.tmpl"
+            ]
+        );
         assert!(Hosts(name()).diff(&Seen::new(), &Plan::default()).is_err());
     }
 }

@@ -28,7 +28,10 @@ impl Locale {
 
     fn text(&self, present: &str) -> String {
         let mut text = format!("LANG={}\n", self.0);
-        for line in present.lines().filter(|l| !l.trim_start().starts_with("LANG=")) {
+        for line in present
+            .lines()
+            .filter(|l| !l.trim_start().starts_with("LANG="))
+        {
             text.push_str(line);
             text.push('\n');
         }
@@ -36,12 +39,18 @@ impl Locale {
     }
 
     fn lang(present: &str) -> Option<String> {
-        let value = present.lines().rev().find_map(|l| l.trim().strip_prefix("LANG="))?;
+        let value = present
+            .lines()
+            .rev()
+            .find_map(|l| l.trim().strip_prefix("LANG="))?;
         Some(value.trim_matches(['"', '\'']).to_owned())
     }
 
     fn generate(&self) -> Script {
-        let unknown = format!("there is no locale {} (see /usr/share/i18n/SUPPORTED on the server)", self.0);
+        let unknown = format!(
+            "there is no locale {} (see /usr/share/i18n/SUPPORTED on the server)",
+            self.0
+        );
         Script::new(format!(
             "{PRELUDE}entry=$(grep -m 1 -e {start} /usr/share/i18n/SUPPORTED 2>/dev/null) || fail 1 {unknown}\n\
              grep -qxF \"$entry\" /etc/locale.gen 2>/dev/null || printf '%s\\n' \"$entry\" >>/etc/locale.gen\n\
@@ -71,7 +80,12 @@ impl Resource for Locale {
             let generated = seen.shell(Self::GENERATED)?;
             if !generated.lines().any(|l| normal(l) == normal(&self.0)) {
                 let why = "the locale is not generated";
-                changes.push(Change::new(self.id(), Sign::Create, why, Action::Script(self.generate())));
+                changes.push(Change::new(
+                    self.id(),
+                    Sign::Create,
+                    why,
+                    Action::Script(self.generate()),
+                ));
             }
         }
         let file = seen.file(PATH)?;
@@ -96,11 +110,21 @@ mod tests {
 
     fn ids(locale: &str, file: Option<&str>, generated: &str) -> Vec<String> {
         let mut seen = Seen::new();
-        let file = file.map(|text| FileSeen { owner: "root:root".into(), mode: 0o644, content: text.into() });
+        let file = file.map(|text| FileSeen {
+            owner: "root:root".into(),
+            mode: 0o644,
+            content: text.into(),
+        });
         seen.put(Probe::File(PATH.into()), Answer::File(file));
-        let answer = Answer::Shell { code: 0, out: generated.into(), err: String::new() };
+        let answer = Answer::Shell {
+            code: 0,
+            out: generated.into(),
+            err: String::new(),
+        };
         seen.put(Probe::Shell(Locale::GENERATED.into()), answer);
-        let changes = Locale(locale.into()).diff(&seen, &Plan::default()).expect("decided");
+        let changes = Locale(locale.into())
+            .diff(&seen, &Plan::default())
+            .expect("decided");
         changes.into_iter().map(|c| c.id).collect()
     }
 
@@ -108,11 +132,28 @@ mod tests {
     fn only_what_differs() {
         let file = "file /etc/default/locale";
         assert_eq!(ids("C.UTF-8", None, ""), [file]);
-        assert_eq!(ids("C.UTF-8", Some("LANG=\"C.UTF-8\"\nLC_TIME=de_DE.UTF-8\n"), ""), [""; 0]);
+        assert_eq!(
+            ids(
+                "C.UTF-8",
+                Some("LANG=\"C.UTF-8\"\nLC_TIME=de_DE.UTF-8\n"),
+                ""
+            ),
+            [""; 0]
+        );
         assert_eq!(ids("C.UTF-8", Some("LANG=en_US.UTF-8\n"), ""), [file]);
-        assert_eq!(ids("de_DE.UTF-8", Some("LANG=de_DE.utf8\n"), "C\nde_DE.utf8\n"), [""; 0]);
-        assert_eq!(ids("de_DE.UTF-8", None, "C\nPOSIX\n"), ["locale de_DE.UTF-8", file]);
-        assert!(Locale("C.UTF-8".into()).diff(&Seen::new(), &Plan::default()).is_err());
+        assert_eq!(
+            ids("de_DE.UTF-8", Some("LANG=de_DE.utf8\n"), "C\nde_DE.utf8\n"),
+            [""; 0]
+        );
+        assert_eq!(
+            ids("de_DE.UTF-8", None, "C\nPOSIX\n"),
+            ["locale de_DE.UTF-8", file]
+        );
+        assert!(
+            Locale("C.UTF-8".into())
+                .diff(&Seen::new(), &Plan::default())
+                .is_err()
+        );
     }
 
     #[test]

@@ -54,6 +54,13 @@ pub fn print(content: &[u8]) -> String {
     )
 }
 
+/// Bytes that came as base64, in lines of any length; `None` where it is none.
+pub fn decode(text: &str) -> Option<Vec<u8>> {
+    use base64::Engine;
+    let text: String = text.split_whitespace().collect();
+    base64::engine::general_purpose::STANDARD.decode(text).ok()
+}
+
 /// Runs a script here, as the server would.
 #[cfg(test)]
 pub(crate) fn run(text: &str) -> (i32, String, String) {

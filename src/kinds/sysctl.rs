@@ -29,11 +29,16 @@ impl Ipv6On {
         let own = self.interface.as_deref();
         let on = ["all", "default", "lo"].into_iter().chain(own);
         let stable = ["all", "default"].into_iter().chain(own);
-        on.map(|i| (key(i, "disable_ipv6"), "0")).chain(stable.map(|i| (key(i, "use_tempaddr"), "0"))).collect()
+        on.map(|i| (key(i, "disable_ipv6"), "0"))
+            .chain(stable.map(|i| (key(i, "use_tempaddr"), "0")))
+            .collect()
     }
 
     fn text(&self) -> String {
-        let lines = self.wanted().into_iter().map(|(key, value)| format!("{key} = {value}\n"));
+        let lines = self
+            .wanted()
+            .into_iter()
+            .map(|(key, value)| format!("{key} = {value}\n"));
         HEADER.to_owned() + &lines.collect::<String>()
     }
 }
@@ -56,16 +61,27 @@ impl Resource for Ipv6On {
             return Err(Blocked::new("the kernel was started without IPv6 (ipv6.disable=1)")
                 .fix("take ipv6.disable=1 out of GRUB_CMDLINE_LINUX in /etc/default/grub, run update-grub and reboot; or say `ipv6: none`"));
         }
-        let values: BTreeMap<&str, &str> =
-            live.lines().filter_map(|l| l.strip_prefix("/proc/sys/")?.rsplit_once(':')).collect();
-        let wrong = self.wanted().into_iter().find(|(key, value)| values.get(key.as_str()) != Some(value));
+        let values: BTreeMap<&str, &str> = live
+            .lines()
+            .filter_map(|l| l.strip_prefix("/proc/sys/")?.rsplit_once(':'))
+            .collect();
+        let wrong = self
+            .wanted()
+            .into_iter()
+            .find(|(key, value)| values.get(key.as_str()) != Some(value));
         let wanted = File::new(PATH, self.text(), "the parameters that turn IPv6 on");
         let wanted = wanted.then(format!("sysctl -q -p {PATH}"));
         let why = match wrong {
-            Some((key, _)) => Some(format!("{key} is {}", values.get(key.as_str()).unwrap_or(&"not set"))),
+            Some((key, _)) => Some(format!(
+                "{key} is {}",
+                values.get(key.as_str()).unwrap_or(&"not set")
+            )),
             None => wanted.difference(file),
         };
-        Ok(why.map(|why| wanted.change(self.id(), file, why)).into_iter().collect())
+        Ok(why
+            .map(|why| wanted.change(self.id(), file, why))
+            .into_iter()
+            .collect())
     }
 }
 
@@ -78,46 +94,90 @@ mod tests {
     const ON: &str = include_str!("../../tests/fixtures/sysctl/ubuntu-24.04.txt");
 
     fn wish() -> Ipv6On {
-        Ipv6On { interface: Some("eth0".into()), required: true }
+        Ipv6On {
+            interface: Some("eth0".into()),
+            required: true,
+        }
     }
 
     fn diff(wish: &Ipv6On, live: &str, file: Option<String>) -> Result<Option<String>, Blocked> {
         let mut seen = Seen::new();
-        let file = file.map(|text| FileSeen { owner: "root:root".into(), mode: 0o644, content: text.into() });
+        let file = file.map(|text| FileSeen {
+            owner: "root:root".into(),
+            mode: 0o644,
+            content: text.into(),
+        });
         seen.put(Probe::File(PATH.into()), Answer::File(file));
-        seen.put(Probe::Shell(LIVE.into()), Answer::Shell { code: 0, out: live.into(), err: String::new() });
+        seen.put(
+            Probe::Shell(LIVE.into()),
+            Answer::Shell {
+                code: 0,
+                out: live.into(),
+                err: String::new(),
+            },
+        );
         Ok(wish.diff(&seen, &Plan::default())?.pop().map(|c| c.why))
     }
 
     #[test]
     fn turned_on_where_the_hoster_turned_it_off() {
-        let why = diff(&wish(), OFF, None).expect("decided").expect("a change");
+        let why = diff(&wish(), OFF, None)
+            .expect("decided")
+            .expect("a change");
         assert_eq!(why, "net/ipv6/conf/all/disable_ipv6 is 1");
     }
 
     #[test]
     fn live_and_file_must_both_be_right() {
-        assert!(diff(&wish(), ON, None).expect("decided").is_some(), "it would be off after the next boot");
-        assert_eq!(diff(&wish(), ON, Some(wish().text())).expect("decided"), None);
-        assert!(diff(&wish(), OFF, Some(wish().text())).expect("decided").is_some());
-        assert!(diff(&wish(), ON, Some("# old\n".into())).expect("decided").is_some());
+        assert!(
+            diff(&wish(), ON, None).expect("decided").is_some(),
+            "it would be off after the next boot"
+        );
+        assert_eq!(
+            diff(&wish(), ON, Some(wish().text())).expect("decided"),
+            None
+        );
+        assert!(
+            diff(&wish(), OFF, Some(wish().text()))
+                .expect("decided")
+                .is_some()
+        );
+        assert!(
+            diff(&wish(), ON, Some("# old\n".into()))
+                .expect("decided")
+                .is_some()
+        );
     }
 
     #[test]
     fn left_alone_where_ipv6_is_not_required() {
-        let wish = Ipv6On { required: false, ..wish() };
+        let wish = Ipv6On {
+            required: false,
+            ..wish()
+        };
         assert_eq!(diff(&wish, OFF, None).expect("decided"), None);
     }
 
     #[test]
     fn a_kernel_without_ipv6_blocks() {
-        assert!(diff(&wish(), "none\n", None).expect_err("no IPv6").why.contains("ipv6.disable=1"));
+        assert!(
+            diff(&wish(), "none\n", None)
+                .expect_err("no IPv6")
+                .why
+                .contains("ipv6.disable=1")
+        );
         assert!(wish().diff(&Seen::new(), &Plan::default()).is_err());
     }
 
     #[test]
     fn a_dot_in_an_interface_name_is_no_separator() {
-        let wish = Ipv6On { interface: Some("eth0.100".into()), required: true };
-        assert!(wish.text().contains("net/ipv6/conf/eth0.100/disable_ipv6 = 0\n"));
+        let wish = Ipv6On {
+            interface: Some("eth0.100".into()),
+            required: true,
+        };
+        assert!(
+            wish.text()
+                .contains("net/ipv6/conf/eth0.100/disable_ipv6 = 0\n")
+        );
     }
 }

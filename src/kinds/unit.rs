@@ -27,8 +27,12 @@ impl State<'_> {
     pub fn complaint(&self) -> Option<&'static str> {
         match self {
             Self { load: "masked", .. } => Some("is masked"),
-            Self { load: "not-found", .. } => Some("is not installed yet"),
-            Self { active: "failed", .. } => Some("has failed"),
+            Self {
+                load: "not-found", ..
+            } => Some("is not installed yet"),
+            Self {
+                active: "failed", ..
+            } => Some("has failed"),
             Self { active, .. } if *active != "active" => Some("does not run"),
             Self { file, .. } if *file != "enabled" => Some("does not start at boot"),
             _ => None,
@@ -50,8 +54,19 @@ pub fn states(seen: &Seen) -> Result<BTreeMap<&str, State<'_>>, Blocked> {
 }
 
 fn stanza(text: &str) -> (&str, State<'_>) {
-    let value = |key: &str| text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default();
-    (value("Id"), State { load: value("LoadState"), active: value("ActiveState"), file: value("UnitFileState") })
+    let value = |key: &str| {
+        text.lines()
+            .find_map(|l| l.strip_prefix(key)?.strip_prefix('='))
+            .unwrap_or_default()
+    };
+    (
+        value("Id"),
+        State {
+            load: value("LoadState"),
+            active: value("ActiveState"),
+            file: value("UnitFileState"),
+        },
+    )
 }
 
 /// A service that runs.
@@ -104,37 +119,72 @@ pub(crate) mod tests {
     /// What systemd says, as the probe brings it.
     pub(crate) fn seen(text: &str) -> Seen {
         let mut seen = Seen::new();
-        seen.put(probe(), Answer::Shell { code: 0, out: text.into(), err: String::new() });
+        seen.put(
+            probe(),
+            Answer::Shell {
+                code: 0,
+                out: text.into(),
+                err: String::new(),
+            },
+        );
         seen
     }
 
     fn why(active: &str, file: &str, plan: &Plan) -> Option<String> {
-        let text = format!("Id=fail2ban.service\nLoadState=loaded\nActiveState={active}\nUnitFileState={file}\n\n");
-        let unit = Unit { name: "fail2ban.service", restarts_for: vec!["file /jail".into()] };
-        unit.diff(&seen(&text), plan).expect("decided").pop().map(|c| c.why)
+        let text = format!(
+            "Id=fail2ban.service\nLoadState=loaded\nActiveState={active}\nUnitFileState={file}\n\n"
+        );
+        let unit = Unit {
+            name: "fail2ban.service",
+            restarts_for: vec!["file /jail".into()],
+        };
+        unit.diff(&seen(&text), plan)
+            .expect("decided")
+            .pop()
+            .map(|c| c.why)
     }
 
     #[test]
     fn it_runs_and_starts_at_boot() {
         let plan = Plan::default();
         assert_eq!(why("active", "enabled", &plan), None);
-        assert_eq!(why("inactive", "enabled", &plan).as_deref(), Some("it does not run"));
-        assert_eq!(why("failed", "enabled", &plan).as_deref(), Some("it has failed"));
-        assert_eq!(why("active", "disabled", &plan).as_deref(), Some("it does not start at boot"));
+        assert_eq!(
+            why("inactive", "enabled", &plan).as_deref(),
+            Some("it does not run")
+        );
+        assert_eq!(
+            why("failed", "enabled", &plan).as_deref(),
+            Some("it has failed")
+        );
+        assert_eq!(
+            why("active", "disabled", &plan).as_deref(),
+            Some("it does not start at boot")
+        );
     }
 
     #[test]
     fn it_restarts_after_its_file_changes() {
         let action = Action::Script(Script::new(""));
         let changes = vec![Change::new("file /jail", Sign::Update, "", action)];
-        let plan = Plan { changes, ..Plan::default() };
-        assert_eq!(why("active", "enabled", &plan).as_deref(), Some("file /jail changes"));
+        let plan = Plan {
+            changes,
+            ..Plan::default()
+        };
+        assert_eq!(
+            why("active", "enabled", &plan).as_deref(),
+            Some("file /jail changes")
+        );
     }
 
     #[test]
     fn masked_or_unseen_blocks() {
-        let unit = Unit { name: "fail2ban.service", restarts_for: Vec::new() };
-        let masked = seen("Id=fail2ban.service\nLoadState=masked\nActiveState=inactive\nUnitFileState=masked\n");
+        let unit = Unit {
+            name: "fail2ban.service",
+            restarts_for: Vec::new(),
+        };
+        let masked = seen(
+            "Id=fail2ban.service\nLoadState=masked\nActiveState=inactive\nUnitFileState=masked\n",
+        );
         assert!(unit.diff(&masked, &Plan::default()).is_err());
         assert!(unit.diff(&Seen::new(), &Plan::default()).is_err());
     }

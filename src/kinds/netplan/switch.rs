@@ -105,7 +105,10 @@ impl Switch {
 
     /// Looks through ever new connections until one finds the network ready, and keeps it.
     fn confirm(&self, remote: &dyn Remote, begun: Instant) -> Result<()> {
-        let until = begun + self.revert_after.saturating_sub(RESERVE.min(self.revert_after / 4));
+        let until = begun
+            + self
+                .revert_after
+                .saturating_sub(RESERVE.min(self.revert_after / 4));
         let mut finished = false;
         let mut last = "the server went unreachable with the new network".to_owned();
         while Instant::now() < until {
@@ -130,11 +133,14 @@ impl Switch {
             }
             std::thread::sleep(PAUSE);
         }
-        Err(Failure::new(format!("{last}; the server puts the old network back")))
+        Err(Failure::new(format!(
+            "{last}; the server puts the old network back"
+        )))
     }
 
     fn look(&self, fresh: &dyn Remote) -> std::result::Result<Look, Told> {
-        let script = Script::new(format!("{PRELUDE}{}{LOOK}", self.words())).within(Duration::from_secs(10));
+        let script =
+            Script::new(format!("{PRELUDE}{}{LOOK}", self.words())).within(Duration::from_secs(10));
         let output = fresh.run(&script).map_err(|_| Told::Lost)?;
         let output = checked(output).map_err(Told::Failed)?;
         let text = output.text();
@@ -153,16 +159,28 @@ impl Switch {
             let tried = remote.again().and_then(|fresh| fresh.run(&check));
             match tried {
                 Ok(output) if output.code == 0 => return Ok(()),
-                Ok(_) if Instant::now() >= until => return Err(Failure::new("the server did not end the trial")),
-                Err(failure) if Instant::now() >= until => return Err(failure).context("the old network does not answer"),
+                Ok(_) if Instant::now() >= until => {
+                    return Err(Failure::new("the server did not end the trial"));
+                }
+                Err(failure) if Instant::now() >= until => {
+                    return Err(failure).context("the old network does not answer");
+                }
                 _ => std::thread::sleep(PAUSE),
             }
         }
     }
 
     fn words(&self) -> String {
-        let address = self.content.as_ref().and(self.address).map_or(String::new(), |(a, p)| format!("{a}/{p}"));
-        let gateway = self.content.as_ref().and(self.gateway).map_or(String::new(), |g| g.to_string());
+        let address = self
+            .content
+            .as_ref()
+            .and(self.address)
+            .map_or(String::new(), |(a, p)| format!("{a}/{p}"));
+        let gateway = self
+            .content
+            .as_ref()
+            .and(self.gateway)
+            .map_or(String::new(), |g| g.to_string());
         format!(
             "interface={} address={} gateway={} seconds={}\n",
             quote(&self.interface),
@@ -196,7 +214,9 @@ impl Switch {
             .fragment(),
             None => format!("rm -f {PATH}\n"),
         };
-        Script::new(format!("{PRELUDE}{KEEP}{store}rm -f /run/netplan/60-mailctl.yaml /run/mailctl/network-*\n"))
+        Script::new(format!(
+            "{PRELUDE}{KEEP}{store}rm -f /run/netplan/60-mailctl.yaml /run/mailctl/network-*\n"
+        ))
     }
 }
 
@@ -209,7 +229,11 @@ enum Told {
 }
 
 fn checked(output: Output) -> Result<Output> {
-    if output.code == 0 { Ok(output) } else { Err(Failure::new(output.complaint())) }
+    if output.code == 0 {
+        Ok(output)
+    } else {
+        Err(Failure::new(output.complaint()))
+    }
 }
 
 fn complain(output: Output) -> Result<()> {
@@ -231,7 +255,10 @@ mod tests {
     }
 
     impl Fake {
-        fn new(looks: &[&'static str], reachable: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        fn new(
+            looks: &[&'static str],
+            reachable: impl Fn() -> bool + Send + Sync + 'static,
+        ) -> Self {
             Self {
                 looks: Arc::new(Mutex::new(looks.to_vec())),
                 kept: Arc::default(),
@@ -243,13 +270,27 @@ mod tests {
 
     impl Remote for Fake {
         fn run(&self, script: &Script) -> Result<Output> {
-            let answer = |code: i32, out: &str, err: &str| Ok(Output { code, out: out.into(), err: err.into() });
+            let answer = |code: i32, out: &str, err: &str| {
+                Ok(Output {
+                    code,
+                    out: out.into(),
+                    err: err.into(),
+                })
+            };
             if script.text.contains(SWITCH) && self.refuses {
-                return answer(1, "", "netplan refuses the new network; the old one stays: line 5");
+                return answer(
+                    1,
+                    "",
+                    "netplan refuses the new network; the old one stays: line 5",
+                );
             }
             if script.text.contains(LOOK) {
                 let mut looks = self.looks.lock().expect("looks");
-                let look = if looks.len() > 1 { looks.remove(0) } else { looks[0] };
+                let look = if looks.len() > 1 {
+                    looks.remove(0)
+                } else {
+                    looks[0]
+                };
                 return match look.strip_prefix("fail ") {
                     Some(why) => answer(1, "", why),
                     None => answer(0, look, ""),
@@ -265,8 +306,17 @@ mod tests {
             if !(self.reachable)() {
                 return Err(Failure::new("no route to host"));
             }
-            let (looks, kept, reachable) = (self.looks.clone(), self.kept.clone(), self.reachable.clone());
-            Ok(Box::new(Self { looks, kept, reachable, refuses: self.refuses }))
+            let (looks, kept, reachable) = (
+                self.looks.clone(),
+                self.kept.clone(),
+                self.reachable.clone(),
+            );
+            Ok(Box::new(Self {
+                looks,
+                kept,
+                reachable,
+                refuses: self.refuses,
+            }))
         }
 
         fn place(&self) -> String {
@@ -275,7 +325,11 @@ mod tests {
     }
 
     fn switch(seconds: f64) -> Switch {
-        Switch { content: Some("network: {}\n".into()), revert_after: Duration::from_secs_f64(seconds), ..Switch::default() }
+        Switch {
+            content: Some("network: {}\n".into()),
+            revert_after: Duration::from_secs_f64(seconds),
+            ..Switch::default()
+        }
     }
 
     #[test]
@@ -288,27 +342,54 @@ mod tests {
     #[test]
     fn not_kept_when_nobody_gets_through() {
         let begun = Instant::now();
-        let fake = Fake::new(&["ready\n"], move || begun.elapsed() > Duration::from_millis(1200));
+        let fake = Fake::new(&["ready\n"], move || {
+            begun.elapsed() > Duration::from_millis(1200)
+        });
         let failure = switch(1.0).act(&fake, &|_| ()).expect_err("unreachable");
-        assert!(failure.chain().contains("went unreachable with the new network"), "{failure:?}");
-        assert!(failure.advice().expect("advice").starts_with("the old network is back"));
+        assert!(
+            failure
+                .chain()
+                .contains("went unreachable with the new network"),
+            "{failure:?}"
+        );
+        assert!(
+            failure
+                .advice()
+                .expect("advice")
+                .starts_with("the old network is back")
+        );
         assert_eq!(fake.kept.load(Ordering::SeqCst), 0);
     }
 
     #[test]
     fn what_netplan_says_is_told() {
-        let fake = Fake { refuses: true, ..Fake::new(&["ready\n"], || true) };
+        let fake = Fake {
+            refuses: true,
+            ..Fake::new(&["ready\n"], || true)
+        };
         let failure = switch(60.0).act(&fake, &|_| ()).expect_err("refused");
-        assert!(failure.chain().contains("the old one stays: line 5"), "{failure:?}");
-        let fake = Fake::new(&["applying\n", "fail fd77::2 is in use by another host"], || true);
+        assert!(
+            failure.chain().contains("the old one stays: line 5"),
+            "{failure:?}"
+        );
+        let fake = Fake::new(
+            &["applying\n", "fail fd77::2 is in use by another host"],
+            || true,
+        );
         let failure = switch(60.0).act(&fake, &|_| ()).expect_err("duplicate");
-        assert!(failure.chain().contains("in use by another host"), "{failure:?}");
+        assert!(
+            failure.chain().contains("in use by another host"),
+            "{failure:?}"
+        );
     }
 
     #[test]
     fn an_address_that_does_not_come_up_is_named() {
         let fake = Fake::new(&["unready eth0 does not have fd77::2/64\n"], || true);
         let failure = switch(1.0).act(&fake, &|_| ()).expect_err("no address");
-        assert!(failure.chain().starts_with("eth0 does not have fd77::2/64"), "{failure:?}");
+        assert!(
+            failure.chain().starts_with("eth0 does not have fd77::2/64"),
+            "{failure:?}"
+        );
     }
 }
