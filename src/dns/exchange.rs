@@ -43,10 +43,15 @@ pub(crate) fn question(key: &RrsetKey, recursion: bool) -> Result<Message> {
 /// When the server cannot be reached, is silent, or answers no DNS.
 pub(crate) async fn exchange(server: SocketAddr, question: &Message) -> Result<Message> {
     let answer = match udp(server, question).await {
-        Ok(answer) if answer.metadata.truncation => match timeout(PATIENCE, tcp(server, question)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer over TCP")),
-        },
+        Ok(answer) if answer.metadata.truncation => {
+            match timeout(PATIENCE, tcp(server, question)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "no answer over TCP",
+                )),
+            }
+        }
         other => other,
     };
     answer.map_err(|e| Failure::new(format!("{server} does not answer DNS queries")).because(e))
@@ -62,7 +67,10 @@ async fn udp(server: SocketAddr, question: &Message) -> io::Result<Message> {
             return answer;
         }
     }
-    let silence = format!("no answer within {} s, asked {TRIES} times", PATIENCE.as_secs());
+    let silence = format!(
+        "no answer within {} s, asked {TRIES} times",
+        PATIENCE.as_secs()
+    );
     Err(io::Error::new(io::ErrorKind::TimedOut, silence))
 }
 
@@ -98,7 +106,10 @@ pub(crate) fn answers(answer: &Message, question: &Message) -> bool {
 }
 
 /// Writes one message in TCP's framing (RFC 1035 section 4.2.2).
-pub(crate) async fn send(stream: &mut (impl AsyncWriteExt + Unpin), message: &[u8]) -> io::Result<()> {
+pub(crate) async fn send(
+    stream: &mut (impl AsyncWriteExt + Unpin),
+    message: &[u8],
+) -> io::Result<()> {
     let length = u16::try_from(message.len()).map_err(io::Error::other)?;
     // One write: Nagle's algorithm would hold back the second of two.
     let mut frame = length.to_be_bytes().to_vec();
@@ -116,7 +127,9 @@ pub(crate) async fn receive(stream: &mut (impl AsyncReadExt + Unpin)) -> io::Res
 
 /// Whether this machine has a route to `server`; nothing is sent.
 pub(crate) fn has_route(server: SocketAddr) -> bool {
-    std::net::UdpSocket::bind(unspecified(server)).and_then(|socket| socket.connect(server)).is_ok()
+    std::net::UdpSocket::bind(unspecified(server))
+        .and_then(|socket| socket.connect(server))
+        .is_ok()
 }
 
 fn unspecified(like: SocketAddr) -> SocketAddr {

@@ -7,8 +7,7 @@ use async_trait::async_trait;
 
 use self::api::{Api, Refusal};
 use self::rrset::Stored;
-use super::writers::Writers;
-use super::{Zone, alike, changed_since, inside};
+use super::{Zone, alike, changed_since, inside, writers};
 use crate::failure::{Failure, Result};
 use crate::record::{Name, Rrset, RrsetKey};
 use crate::secret::Secret;
@@ -22,7 +21,6 @@ const WRITES: u32 = 3;
 /// One server of a PowerDNS API.
 pub struct PowerDns {
     api: Api,
-    writers: Writers,
 }
 
 impl PowerDns {
@@ -32,7 +30,9 @@ impl PowerDns {
     /// # Errors
     /// When `endpoint` is no HTTP address or `token` cannot stand in a header.
     pub fn new(endpoint: &str, token: Secret, server_id: &str) -> Result<Self> {
-        Ok(Self { api: Api::new(endpoint, token, server_id)?, writers: Writers::default() })
+        Ok(Self {
+            api: Api::new(endpoint, token, server_id)?,
+        })
     }
 
     async fn stored(&self, zone: &Name, key: &RrsetKey) -> Result<Stored> {
@@ -57,7 +57,11 @@ impl Zone for PowerDns {
         inside(zone, keys)?;
         let only = if let [key] = keys { Some(key) } else { None };
         let index = rrset::index(self.api.rrsets(zone, only).await?);
-        let seen = |key| index.get(key).map_or_else(|| Rrset::absent(Clone::clone(key)), |s| s.seen(key));
+        let seen = |key| {
+            index
+                .get(key)
+                .map_or_else(|| Rrset::absent(Clone::clone(key)), |s| s.seen(key))
+        };
         Ok(keys.iter().map(seen).collect())
     }
 
@@ -67,12 +71,14 @@ impl Zone for PowerDns {
     async fn set(&self, zone: &Name, before: &Rrset, want: &Rrset) -> Result<()> {
         let key = &want.key;
         inside(zone, [key])?;
-        let _writer = self.writers.lock(zone).await;
+        let _writer = writers::lock(zone).await;
         let mut stored = self.stored(zone, key).await?;
         if !alike(before, &stored.seen(key)) && !alike(want, &stored.seen(key)) {
             return Err(changed_since(key));
         }
-        let mut last = Failure::new(format!("PowerDNS accepts the change of {key} but does not show it"));
+        let mut last = Failure::new(format!(
+            "PowerDNS accepts the change of {key} but does not show it"
+        ));
         for tried in 0..=WRITES {
             if alike(want, &stored.seen(key)) {
                 return Ok(());

@@ -18,8 +18,11 @@ const RACES: u32 = 4;
 pub async fn write(zone: &dyn Zone, apex: &Name, before: &Rrset, want: &Rrset) -> Result<()> {
     inside(apex, [&want.key])?;
     if let Some(value) = want.values.iter().find(|value| value.contains('\u{fffd}')) {
-        return Err(Failure::new(format!("{} holds “{value}”, whose octets are not text", want.key))
-            .hint("mailctl cannot write this value back: remove it by hand, or leave the set alone"));
+        return Err(Failure::new(format!(
+            "{} holds “{value}”, whose octets are not text",
+            want.key
+        ))
+        .hint("mailctl cannot write this value back: remove it by hand, or leave the set alone"));
     }
     if zone.guarded() {
         return zone.set(apex, before, want).await;
@@ -64,16 +67,29 @@ pub async fn add_values(
 ///
 /// # Errors
 /// As for [`add_values`]. Values that are not there are no error.
-pub async fn remove_values(zone: &dyn Zone, apex: &Name, key: &RrsetKey, values: &[String]) -> Result<()> {
+pub async fn remove_values(
+    zone: &dyn Zone,
+    apex: &Name,
+    key: &RrsetKey,
+    values: &[String],
+) -> Result<()> {
     let gone: BTreeSet<String> = canonicalised(key.rtype, values).collect();
-    edit(zone, apex, key, |set| set.values.retain(|value| !gone.contains(value))).await
+    edit(zone, apex, key, |set| {
+        set.values.retain(|value| !gone.contains(value))
+    })
+    .await
 }
 
 fn canonicalised(rtype: RType, values: &[String]) -> impl Iterator<Item = String> {
     values.iter().map(move |value| canonical(rtype, value))
 }
 
-async fn edit(zone: &dyn Zone, apex: &Name, key: &RrsetKey, change: impl Fn(&mut Rrset)) -> Result<()> {
+async fn edit(
+    zone: &dyn Zone,
+    apex: &Name,
+    key: &RrsetKey,
+    change: impl Fn(&mut Rrset),
+) -> Result<()> {
     let mut before = read(zone, apex, key).await?;
     for race in 1.. {
         let mut want = before.clone();
@@ -96,14 +112,18 @@ async fn edit(zone: &dyn Zone, apex: &Name, key: &RrsetKey, change: impl Fn(&mut
 /// One set as the provider holds it.
 async fn read(zone: &dyn Zone, apex: &Name, key: &RrsetKey) -> Result<Rrset> {
     let mut sets = zone.list(apex, std::slice::from_ref(key)).await?;
-    sets.pop().ok_or_else(|| Failure::new(format!("{} says nothing about {key}", zone.provider())))
+    sets.pop()
+        .ok_or_else(|| Failure::new(format!("{} says nothing about {key}", zone.provider())))
 }
 
 fn listed(set: &Rrset) -> String {
     if set.values.is_empty() {
         return "nothing".to_owned();
     }
-    let ttl = set.ttl.map(|ttl| format!(", TTL {ttl}")).unwrap_or_default();
+    let ttl = set
+        .ttl
+        .map(|ttl| format!(", TTL {ttl}"))
+        .unwrap_or_default();
     let values: Vec<&str> = set.values.iter().map(String::as_str).collect();
     format!("{}{ttl}", values.join(", "))
 }

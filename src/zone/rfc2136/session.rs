@@ -30,14 +30,22 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) async fn open(server: SocketAddr, tsig: Tsig) -> Result<Self> {
-        let connected = timeout(PATIENCE, TcpStream::connect(server)).await.unwrap_or_else(|_| Err(silent()));
+        let connected = timeout(PATIENCE, TcpStream::connect(server))
+            .await
+            .unwrap_or_else(|_| Err(silent()));
         let stream = connected.map_err(|e| {
             Failure::new(format!("the primary {server} does not accept a connection"))
                 .hint("is `server` right, and does it listen on TCP there?")
                 .because(e)
         })?;
-        stream.set_nodelay(true).with_context(|| format!("the connection to {server}"))?;
-        Ok(Self { stream, tsig, server })
+        stream
+            .set_nodelay(true)
+            .with_context(|| format!("the connection to {server}"))?;
+        Ok(Self {
+            stream,
+            tsig,
+            server,
+        })
     }
 
     /// The server's address, for messages.
@@ -71,13 +79,23 @@ impl Session {
         let mut frames = Vec::with_capacity(requests.len());
         let mut pending = HashMap::with_capacity(requests.len());
         let base = requests.first().map_or(0, |request| request.metadata.id);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
         for (number, id) in (0..requests.len()).zip((0..).map(|n| base.wrapping_add(n))) {
             // Random ids may collide within one connection, these do not.
             let mut request = requests[number].clone();
             request.metadata.id = id;
-            let verifier = request.finalize(&self.tsig.signer, now).context("a request cannot be signed")?;
-            pending.insert(id, (number, verifier.ok_or_else(|| Failure::new("a request was not signed"))?));
+            let verifier = request
+                .finalize(&self.tsig.signer, now)
+                .context("a request cannot be signed")?;
+            pending.insert(
+                id,
+                (
+                    number,
+                    verifier.ok_or_else(|| Failure::new("a request was not signed"))?,
+                ),
+            );
             frames.push(request.to_vec().context("a request cannot be written")?);
         }
         let (server, key_name) = (self.server, self.tsig.key_name.clone());
@@ -96,10 +114,13 @@ impl Session {
                     .await
                     .unwrap_or_else(|_| Err(silent()))
                     .with_context(lost)?;
-                let answer = Message::from_vec(&octets)
-                    .with_context(|| format!("the primary {server} answers what is no DNS message"))?;
+                let answer = Message::from_vec(&octets).with_context(|| {
+                    format!("the primary {server} answers what is no DNS message")
+                })?;
                 let Some((number, verifier)) = pending.remove(&answer.metadata.id) else {
-                    return Err(Failure::new(format!("the primary {server} answers what was not asked")));
+                    return Err(Failure::new(format!(
+                        "the primary {server} answers what was not asked"
+                    )));
                 };
                 verified(&answer, &octets, verifier, server, &key_name)?;
                 answers[number] = Some(answer);
@@ -128,10 +149,9 @@ fn verified(
     if answer.signature().is_none() && answer.metadata.response_code != ResponseCode::NoError {
         return Ok(());
     }
-    verifier
-        .verify(octets)
-        .map(drop)
-        .with_context(|| format!("the answer of the primary {server} is not signed with the key `{key_name}`"))
+    verifier.verify(octets).map(drop).with_context(|| {
+        format!("the answer of the primary {server} is not signed with the key `{key_name}`")
+    })
 }
 
 /// Waits before the next try of what the server was too busy for.
@@ -140,5 +160,8 @@ pub(super) async fn pause(tried: u32) {
 }
 
 fn silent() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", PATIENCE.as_secs()))
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        format!("no answer within {} s", PATIENCE.as_secs()),
+    )
 }
