@@ -170,6 +170,7 @@ impl Dns {
             }
         }
         last.with_context(|| format!("the resolver cannot be asked for {key}"))
+            .map_err(|e| e.hint("is `resolver` in mail.yaml, or /etc/resolv.conf, right?"))
     }
 
     async fn exchange(&self, server: SocketAddr, question: &Message) -> Result<Message> {

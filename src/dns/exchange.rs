@@ -90,7 +90,7 @@ async fn answer_to(question: &Message, socket: &UdpSocket) -> io::Result<Message
 async fn tcp(server: SocketAddr, question: &Message) -> io::Result<Message> {
     let octets = question.to_vec().map_err(io::Error::other)?;
     let mut stream = TcpStream::connect(server).await?;
-    send(&mut stream, &octets).await?;
+    stream.write_all(&framed(&octets)?).await?;
     let message = Message::from_vec(&receive(&mut stream).await?).map_err(io::Error::other)?;
     if !answers(&message, question) {
         return Err(io::Error::other("the answer is to another question"));
@@ -105,16 +105,13 @@ pub(crate) fn answers(answer: &Message, question: &Message) -> bool {
         && (answer.queries.is_empty() || answer.queries == question.queries)
 }
 
-/// Writes one message in TCP's framing (RFC 1035 section 4.2.2).
-pub(crate) async fn send(
-    stream: &mut (impl AsyncWriteExt + Unpin),
-    message: &[u8],
-) -> io::Result<()> {
+/// One message in TCP's framing (RFC 1035 section 4.2.2), to be written in one
+/// go: Nagle's algorithm would hold back the second of two pieces.
+pub(crate) fn framed(message: &[u8]) -> io::Result<Vec<u8>> {
     let length = u16::try_from(message.len()).map_err(io::Error::other)?;
-    // One write: Nagle's algorithm would hold back the second of two.
     let mut frame = length.to_be_bytes().to_vec();
     frame.extend_from_slice(message);
-    stream.write_all(&frame).await
+    Ok(frame)
 }
 
 /// Reads one message in TCP's framing.

@@ -1,12 +1,13 @@
 //! A place for a test's server: an address of its own, a directory, a process
 //! that ends with the test.
 // Each test program uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::print_stdout)]
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -46,13 +47,17 @@ pub fn own_port() -> SocketAddr {
     }
 }
 
-/// 53 where this process may bind it, else a high port.
+/// 53, or a high port where this process may not bind it or another server has
+/// it at every address.
 pub fn dns_port() -> u16 {
-    let privileged = UdpSocket::bind((Ipv4Addr::new(127, 63, 255, 254), 53));
-    match privileged {
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => 5300,
-        _ => 53,
-    }
+    static PORT: OnceLock<u16> = OnceLock::new();
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let nobodys = Ipv4Addr::new(127, 128 + (high & 63), low, 1);
+    *PORT.get_or_init(|| {
+        let free =
+            UdpSocket::bind((nobodys, 53)).is_ok() && TcpListener::bind((nobodys, 53)).is_ok();
+        if free { 53 } else { 5300 }
+    })
 }
 
 /// The program's path, or `None` after a line that says that the test is skipped.

@@ -1,6 +1,6 @@
 //! A PowerDNS server with its HTTP API, its zones in SQLite.
 // Each test program uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::print_stdout)]
 
 use std::fs;
 use std::net::SocketAddr;
