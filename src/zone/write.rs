@@ -127,3 +127,70 @@ fn listed(set: &Rrset) -> String {
     let values: Vec<&str> = set.values.iter().map(String::as_str).collect();
     format!("{}{ttl}", values.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
+    use super::*;
+
+    /// A provider that checks nothing itself, and may store something else.
+    struct Careless {
+        held: Mutex<Rrset>,
+        stores: Option<&'static str>,
+    }
+
+    #[async_trait]
+    impl Zone for Careless {
+        fn provider(&self) -> &str {
+            "careless"
+        }
+
+        async fn list(&self, _: &Name, _: &[RrsetKey]) -> Result<Vec<Rrset>> {
+            Ok(vec![self.held.lock().expect("a set").clone()])
+        }
+
+        async fn set(&self, _: &Name, _: &Rrset, want: &Rrset) -> Result<()> {
+            let mut held = self.held.lock().expect("a set");
+            *held = want.clone();
+            held.values.extend(self.stores.map(str::to_owned));
+            Ok(())
+        }
+    }
+
+    fn set(value: &str) -> Rrset {
+        let name = Name::parse("t.example.test").expect("a name");
+        Rrset::new(RrsetKey::new(name, RType::Txt), Some(300), [value])
+    }
+
+    async fn written(stores: Option<&'static str>, before: &str, want: &str) -> String {
+        let zone = Careless {
+            held: Mutex::new(set("there")),
+            stores,
+        };
+        let apex = Name::parse("example.test").expect("a name");
+        match write(&zone, &apex, &set(before), &set(want)).await {
+            Ok(()) => "written".to_owned(),
+            Err(why) => why.told(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_careless_provider_is_checked_before_and_after() {
+        assert_eq!(written(None, "there", "new").await, "written");
+        let lost = written(None, "gone", "new").await;
+        assert!(
+            lost.contains("somebody changed t.example.test TXT"),
+            "{lost}"
+        );
+        let other = written(Some("surprise"), "there", "new").await;
+        assert!(
+            other.contains("holds something else: new, surprise"),
+            "{other}"
+        );
+        let binary = written(None, "there", "\u{fffd}").await;
+        assert!(binary.contains("not text"), "{binary}");
+    }
+}
