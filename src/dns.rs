@@ -77,7 +77,9 @@ impl Dns {
     /// # Errors
     /// As for [`Dns::ask_whole`].
     pub async fn ask(&self, authority: &Authority, key: &RrsetKey) -> Result<Rrset> {
-        self.ask_whole(authority, key).await.map(|answer| answer.set)
+        self.ask_whole(authority, key)
+            .await
+            .map(|answer| answer.set)
     }
 
     /// What one authoritative server says of a set, and of the alias in its place.
@@ -159,16 +161,25 @@ impl Dns {
         for resolver in &self.0.resolvers {
             last = self.exchange(*resolver, &question).await;
             if let Ok(message) = &last
-                && !matches!(message.metadata.response_code, ResponseCode::ServFail | ResponseCode::Refused)
+                && !matches!(
+                    message.metadata.response_code,
+                    ResponseCode::ServFail | ResponseCode::Refused
+                )
             {
                 break;
             }
         }
         last.with_context(|| format!("the resolver cannot be asked for {key}"))
+            .map_err(|e| e.hint("is `resolver` in mail.yaml, or /etc/resolv.conf, right?"))
     }
 
     async fn exchange(&self, server: SocketAddr, question: &Message) -> Result<Message> {
-        let _permit = self.0.in_flight.acquire().await.context("asking has ended")?;
+        let _permit = self
+            .0
+            .in_flight
+            .acquire()
+            .await
+            .context("asking has ended")?;
         exchange::exchange(server, question).await
     }
 
@@ -178,19 +189,37 @@ impl Dns {
     }
 
     fn remembered_cut(&self, name: &Name) -> Option<Name> {
-        self.0.cuts.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.0
+            .cuts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
     }
 
     fn remember_cut(&self, name: &Name, apex: &Name) {
-        self.0.cuts.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), apex.clone());
+        self.0
+            .cuts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.clone(), apex.clone());
     }
 
     fn remembered_authorities(&self, zone: &Name) -> Option<Vec<Authority>> {
-        self.0.authorities.lock().unwrap_or_else(PoisonError::into_inner).get(zone).cloned()
+        self.0
+            .authorities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(zone)
+            .cloned()
     }
 
     fn remember_authorities(&self, zone: &Name, found: &[Authority]) {
-        self.0.authorities.lock().unwrap_or_else(PoisonError::into_inner).insert(zone.clone(), found.to_vec());
+        self.0
+            .authorities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(zone.clone(), found.to_vec());
     }
 }
 
@@ -200,7 +229,10 @@ fn system_resolvers() -> Result<Vec<SocketAddr>> {
         .map_err(|e| e.hint("name one with `resolver:` in mail.yaml"))?;
     let mut servers: Vec<SocketAddr> = Vec::new();
     for server in config.name_servers() {
-        let port = server.connections.first().map_or(53, |connection| connection.port);
+        let port = server
+            .connections
+            .first()
+            .map_or(53, |connection| connection.port);
         servers.push(SocketAddr::new(server.ip, port));
     }
     Ok(servers)

@@ -85,41 +85,61 @@ pub struct Settings {
 /// field holds nothing it can use. Nothing is contacted.
 pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zone>> {
     let missing = |field: &str| {
-        Failure::new(format!("the DNS provider `{provider}` needs the field `{field}`")).exit(Exit::Unsound)
+        Failure::new(format!(
+            "the DNS provider `{provider}` needs the field `{field}`"
+        ))
+        .exit(Exit::Unsound)
     };
     match provider {
         manual::ID => Ok(Arc::new(manual::Manual::new(dns.clone()))),
         powerdns::ID => {
-            let endpoint = settings.endpoint.as_deref().ok_or_else(|| missing("endpoint"))?;
+            let endpoint = settings
+                .endpoint
+                .as_deref()
+                .ok_or_else(|| missing("endpoint"))?;
             let token = settings.token.clone().ok_or_else(|| missing("token"))?;
             let server_id = settings.server_id.as_deref().unwrap_or("localhost");
-            Ok(Arc::new(powerdns::PowerDns::new(endpoint, token, server_id)?))
+            Ok(Arc::new(powerdns::PowerDns::new(
+                endpoint, token, server_id,
+            )?))
         }
         rfc2136::ID => {
-            let server = settings.server.as_deref().ok_or_else(|| missing("server"))?;
-            let key_name = settings.key_name.as_deref().ok_or_else(|| missing("key_name"))?;
+            let server = settings
+                .server
+                .as_deref()
+                .ok_or_else(|| missing("server"))?;
+            let key_name = settings
+                .key_name
+                .as_deref()
+                .ok_or_else(|| missing("key_name"))?;
             let key = settings.key.as_ref().ok_or_else(|| missing("key"))?;
             let algorithm = settings.algorithm.as_deref().unwrap_or("hmac-sha256");
             let tsig = rfc2136::Tsig::new(key_name, key, algorithm)?;
             Ok(Arc::new(rfc2136::Rfc2136::new(server, tsig, dns.clone())?))
         }
-        other => Err(Failure::new(format!("the DNS provider `{other}` is not yet supported"))
-            .hint("use `powerdns`, `rfc2136` or `manual`")
-            .exit(Exit::Unsound)),
+        other => Err(
+            Failure::new(format!("the DNS provider `{other}` is not yet supported"))
+                .hint("use `powerdns`, `rfc2136` or `manual`")
+                .exit(Exit::Unsound),
+        ),
     }
 }
 
 /// Fails for a key outside of the zone: a provider would answer "absent", which it is not.
 fn inside<'a>(zone: &Name, keys: impl IntoIterator<Item = &'a RrsetKey>) -> Result<()> {
     match keys.into_iter().find(|key| !key.name.is_in(zone)) {
-        Some(key) => Err(Failure::new(format!("{} is not in the zone {zone}", key.name))),
+        Some(key) => Err(Failure::new(format!(
+            "{} is not in the zone {zone}",
+            key.name
+        ))),
         None => Ok(()),
     }
 }
 
 /// Whether both sets hold the same; a TTL that one does not know matters not.
 fn alike(a: &Rrset, b: &Rrset) -> bool {
-    a.values == b.values && (a.values.is_empty() || a.ttl.is_none() || b.ttl.is_none() || a.ttl == b.ttl)
+    a.values == b.values
+        && (a.values.is_empty() || a.ttl.is_none() || b.ttl.is_none() || a.ttl == b.ttl)
 }
 
 /// Somebody was faster.

@@ -17,7 +17,10 @@ pub struct Answer {
 
 /// The answer's records of the asked name and type, the alias beside them left in `cname`.
 pub(crate) fn direct(message: &Message, key: &RrsetKey) -> Answer {
-    let mut answer = Answer { set: Rrset::absent(key.clone()), cname: None };
+    let mut answer = Answer {
+        set: Rrset::absent(key.clone()),
+        cname: None,
+    };
     for record in &message.answers {
         if wire::from_name(&record.name).as_ref() != Some(&key.name) {
             continue;
@@ -51,7 +54,10 @@ pub(crate) fn followed(message: &Message, key: &RrsetKey) -> Rrset {
 pub(crate) fn about_data(message: &Message, server: &str, what: &str) -> Result<()> {
     match message.metadata.response_code {
         ResponseCode::NoError | ResponseCode::NXDomain => Ok(()),
-        code => Err(Failure::new(format!("{server} answers {} when asked for {what}", mnemonic(code)))),
+        code => Err(Failure::new(format!(
+            "{server} answers {} when asked for {what}",
+            mnemonic(code)
+        ))),
     }
 }
 

@@ -24,7 +24,11 @@ pub struct Authority {
 impl Authority {
     /// An authoritative server, asked without recursion.
     pub fn new(name: Name, addr: SocketAddr) -> Self {
-        Self { name, addr, recursive: false }
+        Self {
+            name,
+            addr,
+            recursive: false,
+        }
     }
 }
 
@@ -48,7 +52,10 @@ impl Dns {
         if let Some(known) = self.remembered_authorities(zone) {
             return Ok(known);
         }
-        let names = self.resolve(&RrsetKey::new(zone.clone(), RType::Ns)).await?.values;
+        let names = self
+            .resolve(&RrsetKey::new(zone.clone(), RType::Ns))
+            .await?
+            .values;
         let mut found = Vec::new();
         if let Some(resolver) = self.given_resolver()
             && self.is_authoritative(resolver, zone).await
@@ -72,7 +79,11 @@ impl Dns {
         found.extend(servers);
         let found = once_each(found);
         if found.is_empty() {
-            let why = if refused.is_empty() { "it has no NS records".to_owned() } else { refused.join("; ") };
+            let why = if refused.is_empty() {
+                "it has no NS records".to_owned()
+            } else {
+                refused.join("; ")
+            };
             return Err(Failure::new(format!("no name server of {zone} can be asked: {why}"))
                 .hint("is the zone delegated, and do its name servers have addresses that this machine can reach?"));
         }
@@ -94,7 +105,10 @@ impl Dns {
         let mut unreachable = Vec::new();
         for rtype in [RType::A, RType::Aaaa] {
             let set = self.resolve(&RrsetKey::new(server.clone(), rtype)).await?;
-            let all = set.values.iter().filter_map(|value| value.parse::<IpAddr>().ok());
+            let all = set
+                .values
+                .iter()
+                .filter_map(|value| value.parse::<IpAddr>().ok());
             let (near, far): (Vec<_>, Vec<_>) =
                 all.partition(|ip| exchange::has_route(SocketAddr::new(*ip, 53)));
             if !near.is_empty() {
@@ -110,7 +124,10 @@ impl Dns {
 
     async fn asked_at(&self, name: &Name, ip: IpAddr, zone: &Name) -> Authority {
         let usual = SocketAddr::new(ip, 53);
-        let Some(resolver) = self.given_resolver().filter(|r| r.ip() == ip && r.port() != 53) else {
+        let Some(resolver) = self
+            .given_resolver()
+            .filter(|r| r.ip() == ip && r.port() != 53)
+        else {
             return Authority::new(name.clone(), usual);
         };
         if self.is_authoritative(resolver, zone).await {
@@ -119,7 +136,10 @@ impl Dns {
         if self.is_authoritative(usual, zone).await {
             return Authority::new(name.clone(), usual);
         }
-        Authority { recursive: true, ..Authority::new(name.clone(), resolver) }
+        Authority {
+            recursive: true,
+            ..Authority::new(name.clone(), resolver)
+        }
     }
 
     /// Whether `server` answers for the zone with authority (the AA bit, RFC 1035 section 4.1.1).

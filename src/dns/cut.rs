@@ -31,7 +31,9 @@ impl Dns {
                 self.remember_cut(name, &apex);
                 return Ok(apex);
             }
-            at = at.parent().ok_or_else(|| not_delegated(name, &Name::root()))?;
+            at = at
+                .parent()
+                .ok_or_else(|| not_delegated(name, &Name::root()))?;
         }
     }
 }
@@ -46,7 +48,11 @@ fn not_delegated(name: &Name, apex: &Name) -> Failure {
 /// A CNAME at the name brings the SOA of its target's zone, in either section
 /// (RFC 2308 section 2.1): such an answer says nothing about the name's own zone.
 fn apex_in(message: &Message, name: &Name) -> Option<Name> {
-    if message.answers.iter().any(|r| r.record_type() == RecordType::CNAME) {
+    if message
+        .answers
+        .iter()
+        .any(|r| r.record_type() == RecordType::CNAME)
+    {
         return None;
     }
     message

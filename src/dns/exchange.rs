@@ -43,10 +43,15 @@ pub(crate) fn question(key: &RrsetKey, recursion: bool) -> Result<Message> {
 /// When the server cannot be reached, is silent, or answers no DNS.
 pub(crate) async fn exchange(server: SocketAddr, question: &Message) -> Result<Message> {
     let answer = match udp(server, question).await {
-        Ok(answer) if answer.metadata.truncation => match timeout(PATIENCE, tcp(server, question)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer over TCP")),
-        },
+        Ok(answer) if answer.metadata.truncation => {
+            match timeout(PATIENCE, tcp(server, question)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "no answer over TCP",
+                )),
+            }
+        }
         other => other,
     };
     answer.map_err(|e| Failure::new(format!("{server} does not answer DNS queries")).because(e))
@@ -62,7 +67,10 @@ async fn udp(server: SocketAddr, question: &Message) -> io::Result<Message> {
             return answer;
         }
     }
-    let silence = format!("no answer within {} s, asked {TRIES} times", PATIENCE.as_secs());
+    let silence = format!(
+        "no answer within {} s, asked {TRIES} times",
+        PATIENCE.as_secs()
+    );
     Err(io::Error::new(io::ErrorKind::TimedOut, silence))
 }
 
@@ -82,7 +90,7 @@ async fn answer_to(question: &Message, socket: &UdpSocket) -> io::Result<Message
 async fn tcp(server: SocketAddr, question: &Message) -> io::Result<Message> {
     let octets = question.to_vec().map_err(io::Error::other)?;
     let mut stream = TcpStream::connect(server).await?;
-    send(&mut stream, &octets).await?;
+    stream.write_all(&framed(&octets)?).await?;
     let message = Message::from_vec(&receive(&mut stream).await?).map_err(io::Error::other)?;
     if !answers(&message, question) {
         return Err(io::Error::other("the answer is to another question"));
@@ -97,13 +105,13 @@ pub(crate) fn answers(answer: &Message, question: &Message) -> bool {
         && (answer.queries.is_empty() || answer.queries == question.queries)
 }
 
-/// Writes one message in TCP's framing (RFC 1035 section 4.2.2).
-pub(crate) async fn send(stream: &mut (impl AsyncWriteExt + Unpin), message: &[u8]) -> io::Result<()> {
+/// One message in TCP's framing (RFC 1035 section 4.2.2), to be written in one
+/// go: Nagle's algorithm would hold back the second of two pieces.
+pub(crate) fn framed(message: &[u8]) -> io::Result<Vec<u8>> {
     let length = u16::try_from(message.len()).map_err(io::Error::other)?;
-    // One write: Nagle's algorithm would hold back the second of two.
     let mut frame = length.to_be_bytes().to_vec();
     frame.extend_from_slice(message);
-    stream.write_all(&frame).await
+    Ok(frame)
 }
 
 /// Reads one message in TCP's framing.
@@ -116,7 +124,9 @@ pub(crate) async fn receive(stream: &mut (impl AsyncReadExt + Unpin)) -> io::Res
 
 /// Whether this machine has a route to `server`; nothing is sent.
 pub(crate) fn has_route(server: SocketAddr) -> bool {
-    std::net::UdpSocket::bind(unspecified(server)).and_then(|socket| socket.connect(server)).is_ok()
+    std::net::UdpSocket::bind(unspecified(server))
+        .and_then(|socket| socket.connect(server))
+        .is_ok()
 }
 
 fn unspecified(like: SocketAddr) -> SocketAddr {

@@ -186,8 +186,15 @@ fn described(found: &Rrset) -> String {
     if found.values.is_empty() {
         return "shows nothing".to_owned();
     }
-    let values: Vec<String> = found.values.iter().map(|value| format!("“{}”", shortened(value))).collect();
-    let ttl = found.ttl.map(|ttl| format!(", TTL {ttl}")).unwrap_or_default();
+    let values: Vec<String> = found
+        .values
+        .iter()
+        .map(|value| format!("“{}”", shortened(value)))
+        .collect();
+    let ttl = found
+        .ttl
+        .map(|ttl| format!(", TTL {ttl}"))
+        .unwrap_or_default();
     format!("shows {}{ttl}", values.join(", "))
 }
 

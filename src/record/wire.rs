@@ -97,7 +97,11 @@ fn parsed(rtype: RType, value: &str) -> Option<RData> {
 }
 
 fn target(text: &str) -> Option<WireName> {
-    WireName::from_ascii(text.strip_suffix('.').map_or_else(|| format!("{text}."), |_| text.to_owned())).ok()
+    WireName::from_ascii(
+        text.strip_suffix('.')
+            .map_or_else(|| format!("{text}."), |_| text.to_owned()),
+    )
+    .ok()
 }
 
 fn caa(value: &str) -> Option<RData> {
@@ -113,10 +117,15 @@ fn caa(value: &str) -> Option<RData> {
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> =
-        text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
+        .collect::<Option<_>>()?;
     let pairs = digits.chunks_exact(2);
-    pairs.remainder().is_empty().then(|| pairs.map(|pair| pair[0] << 4 | pair[1]).collect())
+    pairs
+        .remainder()
+        .is_empty()
+        .then(|| pairs.map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 /// The canonical value of record data; `None` for types that mailctl does not read.
@@ -130,15 +139,32 @@ pub fn from_rdata(rdata: &RData) -> Option<String> {
         RData::CNAME(name) => (RType::Cname, name.0.to_ascii()),
         RData::NS(name) => (RType::Ns, name.0.to_ascii()),
         RData::PTR(name) => (RType::Ptr, name.0.to_ascii()),
-        RData::MX(mx) => (RType::Mx, format!("{} {}", mx.preference, mx.exchange.to_ascii())),
+        RData::MX(mx) => (
+            RType::Mx,
+            format!("{} {}", mx.preference, mx.exchange.to_ascii()),
+        ),
         RData::SRV(srv) => {
             let target = srv.target.to_ascii();
-            (RType::Srv, format!("{} {} {} {target}", srv.priority, srv.weight, srv.port))
+            (
+                RType::Srv,
+                format!("{} {} {} {target}", srv.priority, srv.weight, srv.port),
+            )
         }
         RData::TLSA(tlsa) => {
-            let head = [u8::from(tlsa.cert_usage), u8::from(tlsa.selector), u8::from(tlsa.matching)];
-            let data: String = tlsa.cert_data.iter().map(|octet| format!("{octet:02x}")).collect();
-            (RType::Tlsa, format!("{} {} {} {data}", head[0], head[1], head[2]))
+            let head = [
+                u8::from(tlsa.cert_usage),
+                u8::from(tlsa.selector),
+                u8::from(tlsa.matching),
+            ];
+            let data: String = tlsa
+                .cert_data
+                .iter()
+                .map(|octet| format!("{octet:02x}"))
+                .collect();
+            (
+                RType::Tlsa,
+                format!("{} {} {} {data}", head[0], head[1], head[2]),
+            )
         }
         RData::CAA(caa) => {
             let value = txt_quoted(&String::from_utf8_lossy(&caa.value));
@@ -164,7 +190,10 @@ mod tests {
         for (rtype, value) in [
             (RType::A, "203.0.113.7"),
             (RType::Aaaa, "2a02:c207::7"),
-            (RType::Caa, "128 issuewild \"ca.example; validationmethods=dns-01\""),
+            (
+                RType::Caa,
+                "128 issuewild \"ca.example; validationmethods=dns-01\"",
+            ),
             (RType::Caa, "0 issuemail \"quote \\\" in it\""),
             (RType::Cname, "www.example.com."),
             (RType::Mx, "10 smtp.example.com."),

@@ -79,8 +79,15 @@ fn shown(set: &Rrset) -> String {
     if set.values.is_empty() {
         return "none".to_owned();
     }
-    let values: Vec<String> = set.values.iter().map(|value| format!("“{value}”")).collect();
-    let ttl = set.ttl.map(|ttl| format!(" (TTL {ttl})")).unwrap_or_default();
+    let values: Vec<String> = set
+        .values
+        .iter()
+        .map(|value| format!("“{value}”"))
+        .collect();
+    let ttl = set
+        .ttl
+        .map(|ttl| format!(" (TTL {ttl})"))
+        .unwrap_or_default();
     format!("{}{ttl}", values.join(", "))
 }
 
@@ -90,7 +97,12 @@ fn shown(set: &Rrset) -> String {
 pub fn instruction(apex: &Name, before: &Rrset, want: &Rrset) -> String {
     let key = &want.key;
     let mut lines = vec![format!("in the zone {apex}:")];
-    let place = format!("{} record, name {} (in full {})", key.rtype, relative(&key.name, apex), key.name.fqdn());
+    let place = format!(
+        "{} record, name {} (in full {})",
+        key.rtype,
+        relative(&key.name, apex),
+        key.name.fqdn()
+    );
     for value in before.values.difference(&want.values) {
         lines.push(format!("  delete the {place}:"));
         lines.extend(value_lines(key.rtype, value));
@@ -113,7 +125,10 @@ pub fn instruction(apex: &Name, before: &Rrset, want: &Rrset) -> String {
 fn value_lines(rtype: RType, value: &str) -> Vec<String> {
     let mut lines = vec![format!("    value {value}")];
     if rtype == RType::Txt {
-        lines.push(format!("    where the form wants quotes: {}", txt_quoted(value)));
+        lines.push(format!(
+            "    where the form wants quotes: {}",
+            txt_quoted(value)
+        ));
     }
     lines
 }
@@ -123,7 +138,10 @@ fn relative(name: &Name, apex: &Name) -> String {
         return "@".to_owned();
     }
     let dotted = format!(".{apex}");
-    name.as_str().strip_suffix(&dotted).unwrap_or(name.as_str()).to_owned()
+    name.as_str()
+        .strip_suffix(&dotted)
+        .unwrap_or(name.as_str())
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -155,7 +173,10 @@ mod tests {
     fn a_new_ttl_is_an_instruction_too() {
         let key = RrsetKey::new(name("wac.tax"), RType::Mx);
         let before = Rrset::new(key.clone(), Some(86400), ["10 smtp.wac.tax"]);
-        let want = Rrset { ttl: Some(300), ..before.clone() };
+        let want = Rrset {
+            ttl: Some(300),
+            ..before.clone()
+        };
         assert_eq!(
             instruction(&name("wac.tax"), &before, &want),
             "in the zone wac.tax:\n  \
@@ -167,13 +188,25 @@ mod tests {
     #[test]
     fn servers_that_disagree_are_not_guessed_between() {
         let key = RrsetKey::new(name("wac.tax"), RType::A);
-        let server = |n: u8| Authority::new(name(&format!("ns{n}.wac.tax")), ([192, 0, 2, n], 53).into());
+        let server =
+            |n: u8| Authority::new(name(&format!("ns{n}.wac.tax")), ([192, 0, 2, n], 53).into());
         let set = |value: &str| Ok(vec![Rrset::new(key.clone(), Some(300), [value])]);
         let both = vec![(server(1), set("192.0.2.7")), (server(2), set("192.0.2.8"))];
-        let why = agreed(&name("wac.tax"), both).expect_err("a disagreement").told();
-        assert!(why.contains("ns1.wac.tax (192.0.2.1:53) has “192.0.2.7”"), "{why}");
+        let why = agreed(&name("wac.tax"), both)
+            .expect_err("a disagreement")
+            .told();
+        assert!(
+            why.contains("ns1.wac.tax (192.0.2.1:53) has “192.0.2.7”"),
+            "{why}"
+        );
         assert!(why.contains("ns2.wac.tax"), "{why}");
-        let one_silent = vec![(server(1), Err(Failure::new("silent"))), (server(2), set("192.0.2.8"))];
-        assert_eq!(agreed(&name("wac.tax"), one_silent).expect("one answers"), set("192.0.2.8").expect("a set"));
+        let one_silent = vec![
+            (server(1), Err(Failure::new("silent"))),
+            (server(2), set("192.0.2.8")),
+        ];
+        assert_eq!(
+            agreed(&name("wac.tax"), one_silent).expect("one answers"),
+            set("192.0.2.8").expect("a set")
+        );
     }
 }

@@ -15,8 +15,7 @@ use async_trait::async_trait;
 use hickory_proto::op::ResponseCode;
 
 use self::session::Session;
-use super::writers::Writers;
-use super::{Zone, alike, changed_since, inside};
+use super::{Zone, alike, changed_since, inside, writers};
 use crate::dns::Dns;
 use crate::failure::{Exit, Failure, Result};
 use crate::record::{Name, RType, Rrset, RrsetKey};
@@ -33,7 +32,6 @@ pub struct Rfc2136 {
     port: u16,
     tsig: Tsig,
     dns: Dns,
-    writers: Writers,
 }
 
 impl Rfc2136 {
@@ -44,14 +42,23 @@ impl Rfc2136 {
     /// When `server` is neither.
     pub fn new(server: &str, tsig: Tsig, dns: Dns) -> Result<Self> {
         let (host, port) = host_and_port(server).ok_or_else(|| {
-            Failure::new(format!("`server` of RFC 2136 is no `host:port`: {server}")).exit(Exit::Unsound)
+            Failure::new(format!("`server` of RFC 2136 is no `host:port`: {server}"))
+                .exit(Exit::Unsound)
         })?;
-        Ok(Self { host, port, tsig, dns, writers: Writers::default() })
+        Ok(Self {
+            host,
+            port,
+            tsig,
+            dns,
+        })
     }
 
     async fn session(&self) -> Result<Session> {
         let addresses = self.addresses().await?;
-        let mut last = Err(Failure::new(format!("the primary {} has no address", self.host)));
+        let mut last = Err(Failure::new(format!(
+            "the primary {} has no address",
+            self.host
+        )));
         for ip in addresses {
             last = Session::open(SocketAddr::new(ip, self.port), self.tsig.clone()).await;
             if last.is_ok() {
@@ -68,8 +75,15 @@ impl Rfc2136 {
         let name = Name::parse(&self.host).map_err(Failure::new)?;
         let mut found: Vec<IpAddr> = Vec::new();
         for rtype in [RType::A, RType::Aaaa] {
-            let set = self.dns.resolve(&RrsetKey::new(name.clone(), rtype)).await?;
-            found.extend(set.values.iter().filter_map(|value| value.parse::<IpAddr>().ok()));
+            let set = self
+                .dns
+                .resolve(&RrsetKey::new(name.clone(), rtype))
+                .await?;
+            found.extend(
+                set.values
+                    .iter()
+                    .filter_map(|value| value.parse::<IpAddr>().ok()),
+            );
         }
         Ok(found)
     }
@@ -87,7 +101,10 @@ fn host_and_port(server: &str) -> Option<(String, u16)> {
         Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0)?),
         None => (server, 53),
     };
-    Name::parse(host).ok().filter(|name| *name != Name::root()).map(|name| (name.to_string(), port))
+    Name::parse(host)
+        .ok()
+        .filter(|name| *name != Name::root())
+        .map(|name| (name.to_string(), port))
 }
 
 #[async_trait]
@@ -105,7 +122,11 @@ impl Zone for Rfc2136 {
         inside(zone, keys)?;
         let mut session = self.session().await?;
         let found = reading::records(&mut session, zone, keys).await?;
-        Ok(keys.iter().zip(&found).map(|(key, records)| reading::set(key, records)).collect())
+        Ok(keys
+            .iter()
+            .zip(&found)
+            .map(|(key, records)| reading::set(key, records))
+            .collect())
     }
 
     /// One message that the server applies whole or not at all: the set is what
@@ -113,15 +134,20 @@ impl Zone for Rfc2136 {
     async fn set(&self, zone: &Name, before: &Rrset, want: &Rrset) -> Result<()> {
         let key = &want.key;
         inside(zone, [key])?;
-        let _writer = self.writers.lock(zone).await;
-        let mut last = Failure::new(format!("{} accepts the change of {key} but does not show it", self.host));
+        let _writer = writers::lock(zone).await;
+        let mut last = Failure::new(format!(
+            "{} accepts the change of {key} but does not show it",
+            self.host
+        ));
         for tried in 0..=TRIES {
             if tried > 1 {
                 session::pause(tried).await;
             }
             // A new connection a try: the last one may be what failed.
             let mut session = self.session().await?;
-            let found = reading::records(&mut session, zone, std::slice::from_ref(key)).await?.remove(0);
+            let found = reading::records(&mut session, zone, std::slice::from_ref(key))
+                .await?
+                .remove(0);
             let seen = reading::set(key, &found);
             if alike(want, &seen) {
                 return Ok(());
@@ -136,7 +162,9 @@ impl Zone for Rfc2136 {
             match session.ask(message).await {
                 Ok(answer) => match answer.metadata.response_code {
                     ResponseCode::NoError => {}
-                    ResponseCode::ServFail => last = refusal::of_update(&session, zone, key, ResponseCode::ServFail),
+                    ResponseCode::ServFail => {
+                        last = refusal::of_update(&session, zone, key, ResponseCode::ServFail)
+                    }
                     code => return Err(refusal::of_update(&session, zone, key, code)),
                 },
                 Err(why) => last = why,

@@ -1,4 +1,6 @@
 //! A BIND server that takes updates signed with one key.
+// Each test program uses a part of it.
+#![allow(dead_code)]
 
 use std::fs;
 use std::net::SocketAddr;
@@ -53,8 +55,13 @@ impl BindServer {
         fs::write(&config, conf).expect("a configuration");
         let mut running = Running::start(Command::new(server).args(["-g", "-c"]).arg(config), dir);
         for (apex, _) in zones {
-            running.serves(dns, &Name::parse(apex).expect("a name")).await;
+            running
+                .serves(dns, &Name::parse(apex).expect("a name"))
+                .await;
         }
-        Some(Self { dns, _running: running })
+        Some(Self {
+            dns,
+            _running: running,
+        })
     }
 }

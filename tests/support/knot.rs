@@ -1,4 +1,6 @@
 //! A Knot DNS server that takes updates signed with one key.
+// Each test program uses a part of it.
+#![allow(dead_code)]
 
 use std::fs;
 use std::net::SocketAddr;
@@ -41,14 +43,22 @@ impl KnotServer {
         for (apex, text) in zones {
             let file = dir.path().join(apex);
             fs::write(&file, text).expect("a zone file");
-            conf.push_str(&format!("  - domain: {apex}\n    file: {}\n    acl: update\n", file.display()));
+            conf.push_str(&format!(
+                "  - domain: {apex}\n    file: {}\n    acl: update\n",
+                file.display()
+            ));
         }
         let config = dir.path().join("knot.conf");
         fs::write(&config, conf).expect("a configuration");
         let mut running = Running::start(Command::new(server).arg("-c").arg(config), dir);
         for (apex, _) in zones {
-            running.serves(dns, &Name::parse(apex).expect("a name")).await;
+            running
+                .serves(dns, &Name::parse(apex).expect("a name"))
+                .await;
         }
-        Some(Self { dns, _running: running })
+        Some(Self {
+            dns,
+            _running: running,
+        })
     }
 }

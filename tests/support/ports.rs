@@ -1,12 +1,15 @@
 //! A place for a test's server: an address of its own, a directory, a process
 //! that ends with the test.
+// Each test program uses a part of it.
+#![allow(dead_code, clippy::print_stdout)]
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mailctl::dns::{Authority, Dns};
 use mailctl::record::{Name, RType, RrsetKey};
@@ -25,7 +28,8 @@ pub fn own_address() -> IpAddr {
         let last = u8::try_from(number % 250 + 2).expect("below 252");
         let second = 64 + (high & 63);
         let ip = IpAddr::V4(Ipv4Addr::new(127, second, low, last));
-        if TcpListener::bind((ip, dns_port())).is_ok() && UdpSocket::bind((ip, dns_port())).is_ok() {
+        if TcpListener::bind((ip, dns_port())).is_ok() && UdpSocket::bind((ip, dns_port())).is_ok()
+        {
             return ip;
         }
     }
@@ -43,13 +47,17 @@ pub fn own_port() -> SocketAddr {
     }
 }
 
-/// 53 where this process may bind it, else a high port.
+/// 53, or a high port where this process may not bind it or another server has
+/// it at every address.
 pub fn dns_port() -> u16 {
-    let privileged = UdpSocket::bind((Ipv4Addr::new(127, 63, 255, 254), 53));
-    match privileged {
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => 5300,
-        _ => 53,
-    }
+    static PORT: OnceLock<u16> = OnceLock::new();
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let nobodys = Ipv4Addr::new(127, 128 + (high & 63), low, 1);
+    *PORT.get_or_init(|| {
+        let free =
+            UdpSocket::bind((nobodys, 53)).is_ok() && TcpListener::bind((nobodys, 53)).is_ok();
+        if free { 53 } else { 5300 }
+    })
 }
 
 /// The program's path, or `None` after a line that says that the test is skipped.
@@ -86,20 +94,34 @@ impl Running {
 
     /// Waits until the server answers for `zone` with authority.
     pub async fn serves(&mut self, addr: SocketAddr, zone: &Name) {
-        let dns = Dns::new(Some(addr)).expect("a resolver");
-        let authority = Authority::new(zone.clone(), addr);
+        self.answers(Authority::new(zone.clone(), addr), zone).await;
+    }
+
+    /// Waits until the server resolves the SOA of `zone`.
+    pub async fn resolves(&mut self, addr: SocketAddr, zone: &Name) {
+        self.answers(
+            Authority {
+                recursive: true,
+                ..Authority::new(zone.clone(), addr)
+            },
+            zone,
+        )
+        .await;
+    }
+
+    async fn answers(&mut self, server: Authority, zone: &Name) {
+        let dns = Dns::new(Some(server.addr)).expect("a resolver");
         let key = RrsetKey::new(zone.clone(), RType::Soa);
-        let end = std::time::Instant::now() + PATIENCE;
-        loop {
-            if let Ok(soa) = dns.ask(&authority, &key).await
-                && !soa.values.is_empty()
-            {
-                return;
-            }
+        let end = Instant::now() + PATIENCE;
+        while !dns
+            .ask(&server, &key)
+            .await
+            .is_ok_and(|soa| !soa.values.is_empty())
+        {
             let ended = self.child.try_wait().expect("a state");
             assert!(
-                ended.is_none() && std::time::Instant::now() < end,
-                "the server does not serve {zone} at {addr}: {ended:?}\n{}",
+                ended.is_none() && Instant::now() < end,
+                "{server} does not answer for {zone}: {ended:?}\n{}",
                 std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default(),
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -116,9 +138,12 @@ impl Drop for Running {
 
 /// A zone in zone-file text: an SOA, these name servers with their addresses, further records.
 pub fn zone_text(apex: &str, servers: &[(&str, IpAddr)], more: &str) -> String {
-    let first = servers.first().map_or("ns1.elsewhere.test.", |(name, _)| name);
-    let mut text =
-        format!("$ORIGIN {apex}.\n$TTL 300\n@ IN SOA {first} hostmaster.elsewhere.test. 1 3600 600 86400 60\n");
+    let first = servers
+        .first()
+        .map_or("ns1.elsewhere.test.", |(name, _)| name);
+    let mut text = format!(
+        "$ORIGIN {apex}.\n$TTL 300\n@ IN SOA {first} hostmaster.elsewhere.test. 1 3600 600 86400 60\n"
+    );
     if servers.is_empty() {
         text.push_str("@ IN NS ns1.elsewhere.test.\n");
     }

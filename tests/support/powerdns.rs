@@ -1,4 +1,6 @@
 //! A PowerDNS server with its HTTP API, its zones in SQLite.
+// Each test program uses a part of it.
+#![allow(dead_code, clippy::print_stdout)]
 
 use std::fs;
 use std::net::SocketAddr;
@@ -27,7 +29,11 @@ impl PowerDnsServer {
 
     /// The same at a given address.
     pub async fn start_at(dns: SocketAddr, zones: &[(&str, String)]) -> Option<Self> {
-        let (server, util, python) = (program("pdns_server")?, program("pdnsutil")?, program("python3")?);
+        let (server, util, python) = (
+            program("pdns_server")?,
+            program("pdnsutil")?,
+            program("python3")?,
+        );
         if !std::path::Path::new(SCHEMA).exists() {
             println!("skipped: the package pdns-backend-sqlite3 is not installed");
             return None;
@@ -64,13 +70,23 @@ impl PowerDnsServer {
                 .args([&config_dir, "load-zone", apex, &at(apex)])
                 .output()
                 .expect("pdnsutil runs");
-            assert!(loaded.status.success(), "{apex}: {}", String::from_utf8_lossy(&loaded.stderr));
+            assert!(
+                loaded.status.success(),
+                "{apex}: {}",
+                String::from_utf8_lossy(&loaded.stderr)
+            );
         }
         let mut running = Running::start(Command::new(server).arg(&config_dir), dir);
         for (apex, _) in zones {
-            running.serves(dns, &Name::parse(apex).expect("a name")).await;
+            running
+                .serves(dns, &Name::parse(apex).expect("a name"))
+                .await;
         }
-        Some(Self { dns, api, _running: running })
+        Some(Self {
+            dns,
+            api,
+            _running: running,
+        })
     }
 
     pub fn endpoint(&self) -> String {

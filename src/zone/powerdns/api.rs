@@ -51,11 +51,15 @@ impl Api {
     pub(super) fn new(endpoint: &str, token: Secret, server_id: &str) -> Result<Self> {
         let base = base(endpoint, server_id)?;
         let mut header = HeaderValue::from_str(token.expose()).map_err(|_| {
-            Failure::new("the PowerDNS token has a character that no HTTP header can carry").exit(Exit::Unsound)
+            Failure::new("the PowerDNS token has a character that no HTTP header can carry")
+                .exit(Exit::Unsound)
         })?;
         header.set_sensitive(true);
         let mut client = Client::builder()
-            .default_headers(HeaderMap::from_iter([("X-API-Key".parse().context("a header name")?, header)]))
+            .default_headers(HeaderMap::from_iter([(
+                "X-API-Key".parse().context("a header name")?,
+                header,
+            )]))
             .connect_timeout(CONNECT_LIMIT)
             .timeout(REQUEST_LIMIT)
             .pool_max_idle_per_host(CONNECTIONS)
@@ -65,7 +69,9 @@ impl Api {
             client = client.no_proxy();
         }
         Ok(Self {
-            client: client.build().context("the HTTP client for PowerDNS cannot be set up")?,
+            client: client
+                .build()
+                .context("the HTTP client for PowerDNS cannot be set up")?,
             base,
             token,
             server_id: server_id.to_owned(),
@@ -74,7 +80,11 @@ impl Api {
     }
 
     /// The zone's sets; one set only, where the server knows how to pick it.
-    pub(super) async fn rrsets(&self, zone: &Name, only: Option<&RrsetKey>) -> Result<Vec<RrsetJson>> {
+    pub(super) async fn rrsets(
+        &self,
+        zone: &Name,
+        only: Option<&RrsetKey>,
+    ) -> Result<Vec<RrsetJson>> {
         let mut url = self.zone_url(zone);
         if let Some(key) = only {
             url.query_pairs_mut()
@@ -90,23 +100,47 @@ impl Api {
                 Err(refusal) => return Err(refusal.told()),
             }
         };
-        let read: ZoneJson = serde_json::from_slice(&body)
-            .with_context(|| format!("{} answers no zone for {zone}: is it PowerDNS's API?", self.place()))?;
+        let read: ZoneJson = serde_json::from_slice(&body).with_context(|| {
+            format!(
+                "{} answers no zone for {zone}: is it PowerDNS's API?",
+                self.place()
+            )
+        })?;
         Ok(read.rrsets)
     }
 
     /// Replaces or deletes one set.
-    pub(super) async fn replace(&self, zone: &Name, change: &Change) -> std::result::Result<(), Refusal> {
-        let request = self.client.patch(self.zone_url(zone)).json(&json!({"rrsets": [change]}));
+    pub(super) async fn replace(
+        &self,
+        zone: &Name,
+        change: &Change,
+    ) -> std::result::Result<(), Refusal> {
+        let request = self
+            .client
+            .patch(self.zone_url(zone))
+            .json(&json!({"rrsets": [change]}));
         self.send(zone, request).await.map(drop)
     }
 
-    async fn send(&self, zone: &Name, request: RequestBuilder) -> std::result::Result<Vec<u8>, Refusal> {
-        let _permit = self.in_flight.acquire().await.context("asking has ended").map_err(Refusal::Final)?;
+    async fn send(
+        &self,
+        zone: &Name,
+        request: RequestBuilder,
+    ) -> std::result::Result<Vec<u8>, Refusal> {
+        let _permit = self
+            .in_flight
+            .acquire()
+            .await
+            .context("asking has ended")
+            .map_err(Refusal::Final)?;
         let answer = request.send().await.map_err(|e| self.unreachable(e))?;
         let status = answer.status();
         if status.is_success() {
-            return Ok(answer.bytes().await.map_err(|e| self.unreachable(e))?.to_vec());
+            return Ok(answer
+                .bytes()
+                .await
+                .map_err(|e| self.unreachable(e))?
+                .to_vec());
         }
         Err(self.refused(zone, status, self.reason(answer).await))
     }
@@ -117,7 +151,11 @@ impl Api {
             .hint("is `endpoint` right, is the API switched on (`api=yes`, `webserver=yes`) and does it let this machine in (`webserver-allow-from`)?")
             // Without the address, which may hold a password.
             .because(error.without_url());
-        if refused { Refusal::Final(failure) } else { Refusal::Unclear(failure) }
+        if refused {
+            Refusal::Final(failure)
+        } else {
+            Refusal::Unclear(failure)
+        }
     }
 
     fn refused(&self, zone: &Name, status: StatusCode, reason: String) -> Refusal {
@@ -138,12 +176,21 @@ impl Api {
     }
 
     fn no_such_zone(&self, zone: &Name) -> Failure {
-        Failure::new(format!("the zone {zone} is not on PowerDNS's server `{}` at {}", self.server_id, self.place()))
-            .hint(format!("create it (`pdnsutil create-zone {zone}`), or correct `zone` or `server_id`"))
+        Failure::new(format!(
+            "the zone {zone} is not on PowerDNS's server `{}` at {}",
+            self.server_id,
+            self.place()
+        ))
+        .hint(format!(
+            "create it (`pdnsutil create-zone {zone}`), or correct `zone` or `server_id`"
+        ))
     }
 
     fn complaint(&self, zone: &Name, status: StatusCode, reason: &str) -> Failure {
-        Failure::new(format!("PowerDNS at {} answers {status} for the zone {zone}: {reason}", self.place()))
+        Failure::new(format!(
+            "PowerDNS at {} answers {status} for the zone {zone}: {reason}",
+            self.place()
+        ))
     }
 
     /// The error text of the answer, short and without the token.
@@ -153,8 +200,13 @@ impl Api {
             error: String,
         }
         let body = answer.text().await.unwrap_or_default();
-        let text = serde_json::from_str::<Complaint>(&body).map_or(body, |complaint| complaint.error);
-        text.replace(self.token.expose(), "[secret]").trim().chars().take(300).collect()
+        let text =
+            serde_json::from_str::<Complaint>(&body).map_or(body, |complaint| complaint.error);
+        text.replace(self.token.expose(), "[secret]")
+            .trim()
+            .chars()
+            .take(300)
+            .collect()
     }
 
     fn zone_url(&self, zone: &Name) -> Url {
@@ -166,7 +218,11 @@ impl Api {
     /// The endpoint without path and without a login that may stand in it.
     fn place(&self) -> String {
         let host = self.base.host_str().unwrap_or_default();
-        let port = self.base.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let port = self
+            .base
+            .port()
+            .map(|port| format!(":{port}"))
+            .unwrap_or_default();
         format!("{}://{host}{port}", self.base.scheme())
     }
 }
@@ -182,7 +238,10 @@ fn base(endpoint: &str, server_id: &str) -> Result<Url> {
         return Err(unsound());
     }
     let path = url.path().trim_end_matches('/');
-    let root = path.strip_suffix("/api/v1").or_else(|| path.strip_suffix("/api")).unwrap_or(path);
+    let root = path
+        .strip_suffix("/api/v1")
+        .or_else(|| path.strip_suffix("/api"))
+        .unwrap_or(path);
     let path = format!("{root}/api/v1/servers/{server_id}");
     url.set_path(&path);
     url.set_query(None);
@@ -191,7 +250,10 @@ fn base(endpoint: &str, server_id: &str) -> Result<Url> {
 
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_matches(['[', ']']);
-    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host == "localhost"
+        || bare
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Waits longer each time, by a random part so that clients do not come back together.
@@ -206,22 +268,39 @@ mod tests {
 
     #[test]
     fn the_endpoint_may_come_in_any_usual_form() {
-        for endpoint in
-            ["http://127.0.0.1:8081", "http://127.0.0.1:8081/", "http://127.0.0.1:8081/api/v1", "http://127.0.0.1:8081/api/v1/"]
-        {
+        for endpoint in [
+            "http://127.0.0.1:8081",
+            "http://127.0.0.1:8081/",
+            "http://127.0.0.1:8081/api/v1",
+            "http://127.0.0.1:8081/api/v1/",
+        ] {
             let url = base(endpoint, "localhost").expect("an endpoint");
-            assert_eq!(url.as_str(), "http://127.0.0.1:8081/api/v1/servers/localhost");
+            assert_eq!(
+                url.as_str(),
+                "http://127.0.0.1:8081/api/v1/servers/localhost"
+            );
         }
         let behind = base("https://dns.example/pdns/", "main").expect("an endpoint");
-        assert_eq!(behind.as_str(), "https://dns.example/pdns/api/v1/servers/main");
+        assert_eq!(
+            behind.as_str(),
+            "https://dns.example/pdns/api/v1/servers/main"
+        );
         for endpoint in ["127.0.0.1:8081", "ftp://127.0.0.1", ""] {
-            assert_eq!(base(endpoint, "localhost").expect_err("none").code(), Exit::Unsound);
+            assert_eq!(
+                base(endpoint, "localhost").expect_err("none").code(),
+                Exit::Unsound
+            );
         }
     }
 
     #[test]
     fn neither_token_nor_login_is_in_a_message() {
-        let api = Api::new("http://user:pass@127.0.0.1:8081", Secret::new("t0ken"), "localhost").expect("an API");
+        let api = Api::new(
+            "http://user:pass@127.0.0.1:8081",
+            Secret::new("t0ken"),
+            "localhost",
+        )
+        .expect("an API");
         assert_eq!(api.place(), "http://127.0.0.1:8081");
     }
 }

@@ -56,7 +56,13 @@ pub(super) fn index(sets: Vec<RrsetJson>) -> HashMap<RrsetKey, Stored> {
     sets.into_iter()
         .filter_map(|set| {
             let key = RrsetKey::new(Name::parse(&set.name).ok()?, set.rtype.parse().ok()?);
-            Some((key, Stored { ttl: set.ttl, records: set.records }))
+            Some((
+                key,
+                Stored {
+                    ttl: set.ttl,
+                    records: set.records,
+                },
+            ))
         })
         .collect()
 }
@@ -69,8 +75,12 @@ pub(super) fn find(sets: Vec<RrsetJson>, key: &RrsetKey) -> Stored {
 impl Stored {
     /// The set that the server serves.
     pub(super) fn seen(&self, key: &RrsetKey) -> Rrset {
-        let served: Vec<&str> =
-            self.records.iter().filter(|r| !r.disabled).map(|r| r.content.as_str()).collect();
+        let served: Vec<&str> = self
+            .records
+            .iter()
+            .filter(|r| !r.disabled)
+            .map(|r| r.content.as_str())
+            .collect();
         let ttl = (!served.is_empty()).then_some(self.ttl);
         Rrset::new(key.clone(), ttl, served)
     }
@@ -80,18 +90,31 @@ impl Stored {
     pub(super) fn replaced(&self, before: &Rrset, want: &Rrset) -> Change {
         let rtype = want.key.rtype;
         let spelled = |value: &String| {
-            let known = self.records.iter().find(|r| !r.disabled && canonical(rtype, &r.content) == *value);
+            let known = self
+                .records
+                .iter()
+                .find(|r| !r.disabled && canonical(rtype, &r.content) == *value);
             let content = known.map_or_else(|| presented(rtype, value), |r| r.content.clone());
-            RecordJson { content, disabled: false }
+            RecordJson {
+                content,
+                disabled: false,
+            }
         };
         let mut records: Vec<RecordJson> = want.values.iter().map(spelled).collect();
-        let kept = self.records.iter().filter(|r| r.disabled && !want.values.contains(&canonical(rtype, &r.content)));
+        let kept = self
+            .records
+            .iter()
+            .filter(|r| r.disabled && !want.values.contains(&canonical(rtype, &r.content)));
         records.extend(kept.cloned());
         let ttl = want.ttl.or(before.ttl).unwrap_or(DEFAULT_TTL);
         Change {
             name: want.key.name.fqdn(),
             rtype: rtype.as_str(),
-            changetype: if records.is_empty() { "DELETE" } else { "REPLACE" },
+            changetype: if records.is_empty() {
+                "DELETE"
+            } else {
+                "REPLACE"
+            },
             ttl: (!records.is_empty()).then_some(ttl),
             records,
         }
@@ -99,7 +122,11 @@ impl Stored {
 }
 
 fn presented(rtype: RType, value: &str) -> String {
-    if rtype == RType::Txt { txt_quoted(value) } else { value.to_owned() }
+    if rtype == RType::Txt {
+        txt_quoted(value)
+    } else {
+        value.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -111,14 +138,20 @@ mod tests {
     }
 
     fn record(content: &str, disabled: bool) -> RecordJson {
-        RecordJson { content: content.to_owned(), disabled }
+        RecordJson {
+            content: content.to_owned(),
+            disabled,
+        }
     }
 
     #[test]
     fn disabled_records_are_not_seen_and_not_lost() {
         let stored = Stored {
             ttl: 60,
-            records: vec![record("\"v=spf1 \" \"-all\"", false), record("\"old\"", true)],
+            records: vec![
+                record("\"v=spf1 \" \"-all\"", false),
+                record("\"old\"", true),
+            ],
         };
         let before = stored.seen(&key());
         assert_eq!(before, Rrset::new(key(), Some(60), ["v=spf1 -all"]));
@@ -127,16 +160,29 @@ mod tests {
         let change = stored.replaced(&before, &want);
         assert_eq!(
             change.records,
-            [record("\"new\"", false), record("\"v=spf1 \" \"-all\"", false), record("\"old\"", true)]
+            [
+                record("\"new\"", false),
+                record("\"v=spf1 \" \"-all\"", false),
+                record("\"old\"", true)
+            ]
         );
         let gone = stored.replaced(&before, &Rrset::absent(key()));
-        assert_eq!((gone.changetype, gone.records), ("REPLACE", vec![record("\"old\"", true)]));
+        assert_eq!(
+            (gone.changetype, gone.records),
+            ("REPLACE", vec![record("\"old\"", true)])
+        );
     }
 
     #[test]
     fn a_set_without_records_is_deleted() {
-        let stored = Stored { ttl: 60, records: vec![record("\"old\"", false)] };
+        let stored = Stored {
+            ttl: 60,
+            records: vec![record("\"old\"", false)],
+        };
         let change = stored.replaced(&stored.seen(&key()), &Rrset::absent(key()));
-        assert_eq!((change.changetype, change.ttl, change.records), ("DELETE", None, vec![]));
+        assert_eq!(
+            (change.changetype, change.ttl, change.records),
+            ("DELETE", None, vec![])
+        );
     }
 }

@@ -20,21 +20,34 @@ const TRIES: u32 = 3;
 /// The SOA is asked for along with them: it proves that the server has the
 /// zone and that `zone` is its apex. So are the wildcards (RFC 4592) above the
 /// names, because a set that the server makes up from one is not in the zone.
-pub(super) async fn records(session: &mut Session, zone: &Name, keys: &[RrsetKey]) -> Result<Vec<Vec<Record>>> {
-    let wildcards: Vec<RrsetKey> =
-        keys.iter().flat_map(|key| wildcards(zone, key)).collect::<BTreeSet<_>>().into_iter().collect();
+pub(super) async fn records(
+    session: &mut Session,
+    zone: &Name,
+    keys: &[RrsetKey],
+) -> Result<Vec<Vec<Record>>> {
+    let wildcards: Vec<RrsetKey> = keys
+        .iter()
+        .flat_map(|key| wildcards(zone, key))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
     let apex = RrsetKey::new(zone.clone(), RType::Soa);
     let asked: Vec<&RrsetKey> = [&apex].into_iter().chain(keys).chain(&wildcards).collect();
     let mut found = asked_for(session, zone, &asked).await?;
     let from_wildcards = found.split_off(1 + keys.len());
     if found.remove(0).is_empty() {
-        return Err(Failure::new(format!("the primary {} has no zone with the apex {zone}", session.server()))
-            .hint("correct `zone`, or leave it out so that it is found"));
+        return Err(Failure::new(format!(
+            "the primary {} has no zone with the apex {zone}",
+            session.server()
+        ))
+        .hint("correct `zone`, or leave it out so that it is found"));
     }
     for (key, records) in keys.iter().zip(&mut found) {
         let same = |wildcard: &[Record]| !wildcard.is_empty() && data(wildcard) == data(records);
         let above = wildcards.iter().zip(&from_wildcards);
-        let made_up = above.into_iter().any(|(w, records)| stands_in(w, key) && same(records));
+        let made_up = above
+            .into_iter()
+            .any(|(w, records)| stands_in(w, key) && same(records));
         if made_up && !exists(session, zone, key).await? {
             records.clear();
         }
@@ -44,15 +57,31 @@ pub(super) async fn records(session: &mut Session, zone: &Name, keys: &[RrsetKey
 
 /// The set that the records make.
 pub(super) fn set(key: &RrsetKey, records: &[Record]) -> Rrset {
-    let values = records.iter().filter_map(|record| wire::from_rdata(&record.data)).collect();
-    Rrset { key: key.clone(), ttl: records.first().map(|record| record.ttl), values }
+    let values = records
+        .iter()
+        .filter_map(|record| wire::from_rdata(&record.data))
+        .collect();
+    Rrset {
+        key: key.clone(),
+        ttl: records.first().map(|record| record.ttl),
+        values,
+    }
 }
 
-async fn asked_for(session: &mut Session, zone: &Name, keys: &[&RrsetKey]) -> Result<Vec<Vec<Record>>> {
+async fn asked_for(
+    session: &mut Session,
+    zone: &Name,
+    keys: &[&RrsetKey],
+) -> Result<Vec<Vec<Record>>> {
     let mut answers: Vec<Option<Vec<Record>>> = vec![None; keys.len()];
     for tried in 1.. {
-        let open: Vec<usize> = (0..keys.len()).filter(|place| answers[*place].is_none()).collect();
-        let questions = open.iter().map(|place| question(keys[*place], false)).collect::<Result<_>>()?;
+        let open: Vec<usize> = (0..keys.len())
+            .filter(|place| answers[*place].is_none())
+            .collect();
+        let questions = open
+            .iter()
+            .map(|place| question(keys[*place], false))
+            .collect::<Result<_>>()?;
         for (place, answer) in open.iter().zip(session.ask_all(questions).await?) {
             match answer.metadata.response_code {
                 ResponseCode::ServFail if tried < TRIES => {}
@@ -111,7 +140,10 @@ fn stands_in(wildcard: &RrsetKey, key: &RrsetKey) -> bool {
 }
 
 fn data(records: &[Record]) -> BTreeSet<String> {
-    records.iter().map(|record| record.data.to_string()).collect()
+    records
+        .iter()
+        .map(|record| record.data.to_string())
+        .collect()
 }
 
 #[cfg(test)]
@@ -122,12 +154,30 @@ mod tests {
     fn wildcards_are_those_of_the_names_above() {
         let name = |text| Name::parse(text).expect("a name");
         let key = RrsetKey::new(name("s1._domainkey.wac.tax"), RType::Txt);
-        let found: Vec<String> = wildcards(&name("wac.tax"), &key).iter().map(|w| w.name.to_string()).collect();
+        let found: Vec<String> = wildcards(&name("wac.tax"), &key)
+            .iter()
+            .map(|w| w.name.to_string())
+            .collect();
         assert_eq!(found, ["*._domainkey.wac.tax", "*.wac.tax"]);
-        assert!(wildcards(&name("wac.tax"), &RrsetKey::new(name("wac.tax"), RType::Txt)).is_empty());
-        assert!(wildcards(&name("wac.tax"), &RrsetKey::new(name("*.wac.tax"), RType::Txt)).is_empty());
+        assert!(
+            wildcards(
+                &name("wac.tax"),
+                &RrsetKey::new(name("wac.tax"), RType::Txt)
+            )
+            .is_empty()
+        );
+        assert!(
+            wildcards(
+                &name("wac.tax"),
+                &RrsetKey::new(name("*.wac.tax"), RType::Txt)
+            )
+            .is_empty()
+        );
         let wildcard = RrsetKey::new(name("*.wac.tax"), RType::Txt);
         assert!(stands_in(&wildcard, &key));
-        assert!(!stands_in(&wildcard, &RrsetKey::new(name("wac.tax"), RType::Txt)));
+        assert!(!stands_in(
+            &wildcard,
+            &RrsetKey::new(name("wac.tax"), RType::Txt)
+        ));
     }
 }

@@ -13,7 +13,11 @@ use crate::record::{Name, RrsetKey};
 use crate::zone::changed_since;
 
 /// The failure that an answer's TSIG record tells of (RFC 8945 section 5.2).
-pub(super) fn of_signature(answer: &Message, server: SocketAddr, key_name: &Name) -> Option<Failure> {
+pub(super) fn of_signature(
+    answer: &Message,
+    server: SocketAddr,
+    key_name: &Name,
+) -> Option<Failure> {
     let tsig = &answer.signature()?.data;
     Some(match tsig.error.as_ref()? {
         TsigError::BadKey => {
@@ -40,15 +44,22 @@ fn difference(tsig: &TSIG) -> String {
     let Ok(octets) = <[u8; 6]>::try_from(tsig.other.as_slice()) else {
         return String::new();
     };
-    let theirs = octets.iter().fold(0_u64, |time, octet| time << 8 | u64::from(*octet));
-    let ours = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let theirs = octets
+        .iter()
+        .fold(0_u64, |time, octet| time << 8 | u64::from(*octet));
+    let ours = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs());
     format!(" by {} s", ours.abs_diff(theirs))
 }
 
 /// The failure of a read.
 pub(super) fn of_read(session: &Session, zone: &Name, code: ResponseCode) -> Failure {
     let (server, key_name, code_name) = (session.server(), session.key_name(), mnemonic(code));
-    Failure::new(format!("the primary {server} answers {code_name} when asked about the zone {zone}")).hint(match code {
+    Failure::new(format!(
+        "the primary {server} answers {code_name} when asked about the zone {zone}"
+    ))
+    .hint(match code {
         ResponseCode::Refused | ResponseCode::NotAuth => {
             format!("is the zone {zone} configured there, and may the key `{key_name}` query it?")
         }
@@ -57,17 +68,26 @@ pub(super) fn of_read(session: &Session, zone: &Name, code: ResponseCode) -> Fai
 }
 
 /// The failure of an update (RFC 2136 section 2.2).
-pub(super) fn of_update(session: &Session, zone: &Name, key: &RrsetKey, code: ResponseCode) -> Failure {
+pub(super) fn of_update(
+    session: &Session,
+    zone: &Name,
+    key: &RrsetKey,
+    code: ResponseCode,
+) -> Failure {
     let (server, key_name, code_name) = (session.server(), session.key_name(), mnemonic(code));
     match code {
-        ResponseCode::NXRRSet | ResponseCode::YXRRSet | ResponseCode::NXDomain | ResponseCode::YXDomain => {
+        ResponseCode::NXRRSet
+        | ResponseCode::YXRRSet
+        | ResponseCode::NXDomain
+        | ResponseCode::YXDomain => {
             return changed_since(key);
         }
         _ => {}
     }
     Failure::new(format!("the primary {server} refuses to update {key}: {code_name}")).hint(match code {
         ResponseCode::Refused => format!(
-            "allow it to the key `{key_name}`: BIND `update-policy` or `allow-update`, Knot an `acl` with `action: update`"
+            "allow it to the key `{key_name}` (BIND `update-policy` or `allow-update`, Knot an `acl` with `action: update`); \
+             BIND also refuses an MX or SRV set whose target has no address in the zone"
         ),
         ResponseCode::NotAuth => format!("{server} has to be the primary of {zone} and allow updates to the key `{key_name}`"),
         ResponseCode::NotZone => format!("{} is not in the zone {zone} there: correct `zone`", key.name),

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::TSigVerifier;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -30,14 +31,22 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) async fn open(server: SocketAddr, tsig: Tsig) -> Result<Self> {
-        let connected = timeout(PATIENCE, TcpStream::connect(server)).await.unwrap_or_else(|_| Err(silent()));
+        let connected = timeout(PATIENCE, TcpStream::connect(server))
+            .await
+            .unwrap_or_else(|_| Err(silent()));
         let stream = connected.map_err(|e| {
             Failure::new(format!("the primary {server} does not accept a connection"))
                 .hint("is `server` right, and does it listen on TCP there?")
                 .because(e)
         })?;
-        stream.set_nodelay(true).with_context(|| format!("the connection to {server}"))?;
-        Ok(Self { stream, tsig, server })
+        stream
+            .set_nodelay(true)
+            .with_context(|| format!("the connection to {server}"))?;
+        Ok(Self {
+            stream,
+            tsig,
+            server,
+        })
     }
 
     /// The server's address, for messages.
@@ -68,38 +77,43 @@ impl Session {
     }
 
     async fn ask_batch(&mut self, requests: &[Message]) -> Result<Vec<Message>> {
-        let mut frames = Vec::with_capacity(requests.len());
+        let mut frames = Vec::new();
         let mut pending = HashMap::with_capacity(requests.len());
         let base = requests.first().map_or(0, |request| request.metadata.id);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
         for (number, id) in (0..requests.len()).zip((0..).map(|n| base.wrapping_add(n))) {
             // Random ids may collide within one connection, these do not.
             let mut request = requests[number].clone();
             request.metadata.id = id;
-            let verifier = request.finalize(&self.tsig.signer, now).context("a request cannot be signed")?;
-            pending.insert(id, (number, verifier.ok_or_else(|| Failure::new("a request was not signed"))?));
-            frames.push(request.to_vec().context("a request cannot be written")?);
+            let verifier = request
+                .finalize(&self.tsig.signer, now)
+                .context("a request cannot be signed")?;
+            let verifier = verifier.ok_or_else(|| Failure::new("a request was not signed"))?;
+            pending.insert(id, (number, verifier));
+            let octets = request.to_vec().context("a request cannot be written")?;
+            frames.extend(exchange::framed(&octets).context("a request is too long")?);
         }
         let (server, key_name) = (self.server, self.tsig.key_name.clone());
         let lost = || format!("the connection to the primary {server} broke");
         let (mut reader, mut writer) = self.stream.split();
-        let sending = async {
-            for frame in &frames {
-                exchange::send(&mut writer, frame).await?;
-            }
-            Ok::<(), io::Error>(())
-        };
+        let sending = writer.write_all(&frames);
         let receiving = async {
-            let mut answers: Vec<Option<Message>> = vec![None; frames.len()];
+            let mut answers: Vec<Option<Message>> = vec![None; requests.len()];
             while !pending.is_empty() {
+                acknowledge_at_once(reader.as_ref());
                 let octets = timeout(PATIENCE, exchange::receive(&mut reader))
                     .await
                     .unwrap_or_else(|_| Err(silent()))
                     .with_context(lost)?;
-                let answer = Message::from_vec(&octets)
-                    .with_context(|| format!("the primary {server} answers what is no DNS message"))?;
+                let answer = Message::from_vec(&octets).with_context(|| {
+                    format!("the primary {server} answers what is no DNS message")
+                })?;
                 let Some((number, verifier)) = pending.remove(&answer.metadata.id) else {
-                    return Err(Failure::new(format!("the primary {server} answers what was not asked")));
+                    return Err(Failure::new(format!(
+                        "the primary {server} answers what was not asked"
+                    )));
                 };
                 verified(&answer, &octets, verifier, server, &key_name)?;
                 answers[number] = Some(answer);
@@ -112,6 +126,16 @@ impl Session {
         sent.with_context(lost)?;
         Ok(received)
     }
+}
+
+/// Servers that leave Nagle's algorithm on hold back each answer until the one
+/// before is acknowledged, which a client delays by 40 ms. Linux forgets the
+/// wish, so it is repeated.
+fn acknowledge_at_once(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    let _ = stream.set_quickack(true);
+    #[cfg(not(target_os = "linux"))]
+    let _ = stream;
 }
 
 /// Errors may come unsigned (RFC 8945 section 5.2): they are reported, nothing is done on them.
@@ -128,10 +152,9 @@ fn verified(
     if answer.signature().is_none() && answer.metadata.response_code != ResponseCode::NoError {
         return Ok(());
     }
-    verifier
-        .verify(octets)
-        .map(drop)
-        .with_context(|| format!("the answer of the primary {server} is not signed with the key `{key_name}`"))
+    verifier.verify(octets).map(drop).with_context(|| {
+        format!("the answer of the primary {server} is not signed with the key `{key_name}`")
+    })
 }
 
 /// Waits before the next try of what the server was too busy for.
@@ -140,5 +163,8 @@ pub(super) async fn pause(tried: u32) {
 }
 
 fn silent() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", PATIENCE.as_secs()))
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        format!("no answer within {} s", PATIENCE.as_secs()),
+    )
 }

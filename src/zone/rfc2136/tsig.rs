@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hickory_proto::rr::rdata::tsig::TsigAlgorithm;
 use hickory_proto::rr::TSigner;
+use hickory_proto::rr::rdata::tsig::TsigAlgorithm;
 use zeroize::Zeroizing;
 
 use crate::failure::{Context, Exit, Failure, Result};
@@ -27,28 +27,38 @@ impl Tsig {
     /// # Errors
     /// When one of them is none, or the algorithm is an older one.
     pub fn new(key_name: &str, key: &Secret, algorithm: &str) -> Result<Self> {
-        let name = Name::parse(key_name)
-            .map_err(|why| Failure::new(format!("`key_name` is no name: {why}")).exit(Exit::Unsound))?;
+        let name = Name::parse(key_name).map_err(|why| {
+            Failure::new(format!("`key_name` is no name: {why}")).exit(Exit::Unsound)
+        })?;
         // Its error would quote a part of the key.
         let octets = STANDARD.decode(key.expose().trim()).map(Zeroizing::new).map_err(|_| {
             Failure::new(format!("the TSIG key `{name}` is not base64"))
                 .hint("give it as in the server's `secret`; by default it comes from the environment variable RFC2136_KEY")
                 .exit(Exit::Unsound)
         })?;
-        let algorithm = match algorithm.trim_end_matches('.').to_ascii_lowercase().as_str() {
+        let algorithm = match algorithm
+            .trim_end_matches('.')
+            .to_ascii_lowercase()
+            .as_str()
+        {
             "hmac-sha256" => TsigAlgorithm::HmacSha256,
             "hmac-sha384" => TsigAlgorithm::HmacSha384,
             "hmac-sha512" => TsigAlgorithm::HmacSha512,
             other => {
-                return Err(Failure::new(format!("the TSIG algorithm `{other}` is not supported"))
-                    .hint("use hmac-sha256, hmac-sha384 or hmac-sha512, here and on the server")
-                    .exit(Exit::Unsound));
+                return Err(
+                    Failure::new(format!("the TSIG algorithm `{other}` is not supported"))
+                        .hint("use hmac-sha256, hmac-sha384 or hmac-sha512, here and on the server")
+                        .exit(Exit::Unsound),
+                );
             }
         };
         let wire_name = wire::name(&name).map_err(Failure::new)?;
         let signer = TSigner::new(octets.to_vec(), algorithm, wire_name, FUDGE)
             .with_context(|| format!("the TSIG key `{name}` cannot be used"))?;
-        Ok(Self { signer, key_name: name })
+        Ok(Self {
+            signer,
+            key_name: name,
+        })
     }
 }
 
@@ -59,11 +69,19 @@ mod tests {
     #[test]
     fn an_unusable_key_is_said_without_showing_it() {
         let key = Secret::new("not base64 at all");
-        let why = Tsig::new("mailctl", &key, "hmac-sha256").err().expect("an error");
-        assert!(why.told().contains("mailctl") && !why.told().contains("at all"), "{}", why.told());
+        let why = Tsig::new("mailctl", &key, "hmac-sha256")
+            .err()
+            .expect("an error");
+        assert!(
+            why.told().contains("mailctl") && !why.told().contains("at all"),
+            "{}",
+            why.told()
+        );
         let key = Secret::new("c2VjcmV0");
         assert!(Tsig::new("mailctl", &key, "HMAC-SHA512.").is_ok());
-        let why = Tsig::new("mailctl", &key, "hmac-md5").err().expect("an error");
+        let why = Tsig::new("mailctl", &key, "hmac-md5")
+            .err()
+            .expect("an error");
         assert!(why.told().contains("hmac-sha256"), "{}", why.told());
     }
 }

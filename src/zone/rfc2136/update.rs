@@ -9,7 +9,12 @@ use crate::zone::DEFAULT_TTL;
 
 /// Replaces the set by `want`, on condition that its records are still `found`.
 /// Values that stay keep their octets: a TXT value may be cut in another way than ours.
-pub(super) fn replacing(zone: &Name, found: &[Record], before: &Rrset, want: &Rrset) -> Result<Message> {
+pub(super) fn replacing(
+    zone: &Name,
+    found: &[Record],
+    before: &Rrset,
+    want: &Rrset,
+) -> Result<Message> {
     let key = &want.key;
     let mut message = update(zone)?;
     if found.is_empty() {
@@ -27,7 +32,9 @@ pub(super) fn replacing(zone: &Name, found: &[Record], before: &Rrset, want: &Rr
     let name = wire::name(&key.name).map_err(Failure::new)?;
     let ttl = want.ttl.or(before.ttl).unwrap_or(DEFAULT_TTL);
     for value in &want.values {
-        let kept = found.iter().find(|record| wire::from_rdata(&record.data).as_ref() == Some(value));
+        let kept = found
+            .iter()
+            .find(|record| wire::from_rdata(&record.data).as_ref() == Some(value));
         let rdata = match kept {
             Some(record) => record.data.clone(),
             None => wire::to_rdata(key.rtype, value).map_err(Failure::new)?,
@@ -48,7 +55,10 @@ fn update(zone: &Name) -> Result<Message> {
     let mut message = Message::query();
     message.metadata.op_code = OpCode::Update;
     message.metadata.recursion_desired = false;
-    message.add_query(Query::query(wire::name(zone).map_err(Failure::new)?, RecordType::SOA));
+    message.add_query(Query::query(
+        wire::name(zone).map_err(Failure::new)?,
+        RecordType::SOA,
+    ));
     Ok(message)
 }
 
