@@ -163,7 +163,7 @@ impl Api {
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Refusal::Final(
                 Failure::new(format!("the token is refused by PowerDNS at {place} ({status})"))
-                    .hint("set `token` to the server's `api-key`; by default it comes from the environment variable POWERDNS_TOKEN"),
+                    .hint("set `token` to the server's `api-key`; by default it comes from the environment variable PDNS_API_KEY"),
             ),
             StatusCode::NOT_FOUND => Refusal::Final(self.no_such_zone(zone)),
             StatusCode::UNPROCESSABLE_ENTITY if reason.contains("Could not find domain") => {

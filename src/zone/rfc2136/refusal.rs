@@ -26,7 +26,7 @@ pub(super) fn of_signature(
         }
         TsigError::BadSig | TsigError::BadTrunc => {
             Failure::new(format!("the primary {server} refuses the signature of the TSIG key `{key_name}` (BADSIG)"))
-                .hint("compare `key` with the server's `secret`; by default it comes from the environment variable RFC2136_KEY")
+                .hint("compare `key` with the server's `secret`; by default it comes from the environment variable RFC2136_TSIG_KEY")
         }
         TsigError::BadTime => Failure::new(format!(
             "the clocks of this machine and of the primary {server} differ{} (BADTIME)",

@@ -33,7 +33,7 @@ impl Tsig {
         // Its error would quote a part of the key.
         let octets = STANDARD.decode(key.expose().trim()).map(Zeroizing::new).map_err(|_| {
             Failure::new(format!("the TSIG key `{name}` is not base64"))
-                .hint("give it as in the server's `secret`; by default it comes from the environment variable RFC2136_KEY")
+                .hint("give it as in the server's `secret`; by default it comes from the environment variable RFC2136_TSIG_KEY")
                 .exit(Exit::Unsound)
         })?;
         let algorithm = match algorithm
