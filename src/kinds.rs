@@ -5,7 +5,7 @@
 // pub mod certificate;
 // pub mod dkim;
 pub mod file;
-//NOTYET pub mod firewall;
+pub mod firewall;
 pub mod hostname;
 pub mod hosts;
 pub mod locale;
