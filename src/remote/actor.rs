@@ -36,6 +36,8 @@ pub(crate) enum Job {
 pub(crate) struct Input {
     envelope: Envelope,
     text: String,
+    /// The script keeps its standard input.
+    held: bool,
     timeout: Duration,
 }
 
@@ -45,6 +47,7 @@ impl Input {
         let envelope = Envelope::new()?;
         Ok(Self {
             text: envelope.wrap(&script.text),
+            held: false,
             timeout: script.timeout,
             envelope,
         })
@@ -55,6 +58,7 @@ impl Input {
         let envelope = Envelope::new()?;
         Ok(Self {
             text: envelope.wrap_held(&script.text),
+            held: true,
             timeout: script.timeout,
             envelope,
         })
@@ -175,6 +179,7 @@ impl Actor {
         let exec = Exec {
             command,
             input: input.text.as_bytes(),
+            eof: !input.held,
             deadline,
         };
         let mut channel = match self.spare.take() {
@@ -241,6 +246,7 @@ impl Actor {
         let exec = Exec {
             command,
             input: text.as_bytes(),
+            eof: true,
             deadline,
         };
         if let Ok(mut channel) = self.wire.open(deadline) {

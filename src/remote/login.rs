@@ -439,6 +439,10 @@ fn refusal(error: ssh2::Error) -> Refusal {
             Refusal::Cut(error.message().to_owned())
         }
         ErrorCode::Session(PASSWORD_EXPIRED) => Refusal::Expired,
+        // Where the server hangs up after too many refusals, the code is that of a refusal.
+        _ if error.message().starts_with("Waiting for") => {
+            Refusal::Cut("too many credentials were refused".into())
+        }
         // AUTHENTICATION_FAILED and PUBLICKEY_UNVERIFIED.
         ErrorCode::Session(-18 | -19) => Refusal::Refused,
         _ => Refusal::Unusable(error.message().to_owned()),

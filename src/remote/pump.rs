@@ -48,6 +48,8 @@ pub(crate) struct Exec<'a> {
     pub(crate) command: &'a str,
     /// Its standard input.
     pub(crate) input: &'a [u8],
+    /// Whether the input ends there.
+    pub(crate) eof: bool,
     /// When to give up.
     pub(crate) deadline: Instant,
 }
@@ -111,7 +113,7 @@ impl Wire {
         held: &mut HashMap<u64, Channel>,
     ) -> Result<(), Break> {
         let mut requested = false;
-        let mut input = exec.input;
+        let (mut input, mut ending) = (exec.input, exec.eof);
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let mut outbound = false;
@@ -140,6 +142,13 @@ impl Wire {
                     }
                 }
             }
+            if ending && input.is_empty() && !outbound {
+                match channel.send_eof() {
+                    Ok(()) => ending = false,
+                    Err(error) if error.code() == EAGAIN => outbound = self.outbound(),
+                    Err(error) => return Err(Break::Lost(error.message().to_owned())),
+                }
+            }
             let mut moved = before != input.len();
             // In portions, so that endless output does not outlive the deadline.
             for _ in 0..32 {
@@ -166,7 +175,7 @@ impl Wire {
                 continue;
             }
             self.wait(exec.deadline, outbound)?;
-            if input.is_empty() && self.asked.elapsed() >= KEEPALIVE {
+            if input.is_empty() && !ending && self.asked.elapsed() >= KEEPALIVE {
                 self.keep_alive(held);
             }
         }
