@@ -11,9 +11,12 @@ pub mod lock;
 mod login;
 mod open;
 mod pump;
+mod refusal;
 pub mod ssh;
+mod ssh_config;
 pub mod target;
 mod transport;
+mod trouble;
 pub mod wait;
 
 use std::fmt;
@@ -28,7 +31,7 @@ pub struct Script {
     /// The body. The runner wraps it in a function, so that a half-arrived
     /// script does not half run and no child eats the rest of it from stdin.
     pub text: String,
-    /// After this the run counts as failed.
+    /// After this the run counts as failed, and the script is ended.
     pub timeout: Duration,
 }
 

@@ -12,13 +12,11 @@ use std::time::{Duration, Instant};
 use ssh2::{Channel, Session};
 
 use super::envelope::{Envelope, Streams};
-use super::pump::{Break, Exec, KEEPALIVE, Wire};
+use super::pump::{Break, COURTESY, Feed, KEEPALIVE, Wire};
 use super::transport::Transport;
+use super::trouble::{lost, told};
 use super::{Output, Script};
 use crate::failure::{Failure, Result};
-
-/// How long small courtesies may take: closing a channel, ending a script.
-const COURTESY: Duration = Duration::from_secs(3);
 
 /// What the thread is asked for; each job carries the way for its answer.
 pub(crate) enum Job {
@@ -36,6 +34,8 @@ pub(crate) enum Job {
 pub(crate) struct Input {
     envelope: Envelope,
     text: String,
+    /// The script keeps its standard input.
+    held: bool,
     timeout: Duration,
 }
 
@@ -45,6 +45,7 @@ impl Input {
         let envelope = Envelope::new()?;
         Ok(Self {
             text: envelope.wrap(&script.text),
+            held: false,
             timeout: script.timeout,
             envelope,
         })
@@ -55,6 +56,7 @@ impl Input {
         let envelope = Envelope::new()?;
         Ok(Self {
             text: envelope.wrap_held(&script.text),
+            held: true,
             timeout: script.timeout,
             envelope,
         })
@@ -66,11 +68,14 @@ pub(crate) struct Actor {
     wire: Wire,
     /// The server, for messages.
     place: String,
-    /// The login is not root's.
-    sudo: bool,
+    /// What makes the login a root shell.
+    command: &'static str,
     held: HashMap<u64, Channel>,
     next: u64,
-    /// A channel opened ahead, which saves the next run a round trip.
+    /// How many scripts ran.
+    runs: u32,
+    /// A shell started ahead: it saves the next run two round trips and the
+    /// time that the login's own files and sudo take.
     spare: Option<Channel>,
     /// The connection is gone, and why.
     lost: Option<String>,
@@ -88,9 +93,14 @@ impl Actor {
         Self {
             wire,
             place,
-            sudo,
+            command: if sudo {
+                "env LC_ALL=C sudo -n sh -s"
+            } else {
+                "sh -s"
+            },
             held: HashMap::new(),
             next: 0,
+            runs: 0,
             spare: None,
             lost: None,
         }
@@ -116,8 +126,14 @@ impl Actor {
             Job::Run(input, answer) => {
                 let (result, channel) = self.run(&input);
                 let _ = answer.send(result);
-                self.close(channel);
-                self.prepare();
+                if let Some(channel) = channel {
+                    self.wire.close(channel);
+                }
+                // Where there is a second run there are more; a plan has only one.
+                self.runs += 1;
+                if self.runs > 1 {
+                    self.prepare();
+                }
             }
             Job::Hold(input, answer) => {
                 let _ = answer.send(self.hold(&input));
@@ -136,7 +152,7 @@ impl Actor {
 
     fn run(&mut self, input: &Input) -> (Result<Output>, Option<Channel>) {
         let mut streams = input.envelope.open();
-        match self.exchange(input, &mut streams, Streams::complete) {
+        match self.exchange(input, &mut streams, &Streams::complete) {
             Ok(channel) => {
                 let output = streams.into_output();
                 (
@@ -150,7 +166,7 @@ impl Actor {
 
     fn hold(&mut self, input: &Input) -> Result<(u64, String)> {
         let mut streams = input.envelope.open();
-        let channel = self.exchange(input, &mut streams, |s| s.out.line().is_some())?;
+        let channel = self.exchange(input, &mut streams, &|s: &Streams| s.out.line().is_some())?;
         self.next += 1;
         self.held.insert(self.next, channel);
         Ok((self.next, streams.out.line().unwrap_or_default()))
@@ -161,64 +177,52 @@ impl Actor {
         &mut self,
         input: &Input,
         streams: &mut Streams,
-        done: impl Fn(&Streams) -> bool,
+        done: &impl Fn(&Streams) -> bool,
     ) -> Result<Channel> {
         if let Some(why) = &self.lost {
             return Err(lost(&self.place, why, false));
         }
-        let deadline = Instant::now() + input.timeout;
-        let command = if self.sudo {
-            "env LC_ALL=C sudo -n sh -s"
-        } else {
-            "sh -s"
-        };
-        let exec = Exec {
-            command,
+        let feed = Feed {
             input: input.text.as_bytes(),
-            deadline,
+            eof: !input.held,
+            deadline: Instant::now() + input.timeout,
         };
-        let mut channel = match self.spare.take() {
+        let ahead = self.spare.take();
+        let fresh = ahead.is_none();
+        let mut channel = match ahead {
             Some(channel) => channel,
-            None => self
-                .wire
-                .open(deadline)
-                .map_err(|why| self.broken(why, streams, input.timeout))?,
+            None => match self.wire.exec(self.command, feed.deadline) {
+                Ok(channel) => channel,
+                Err(why) => return Err(self.broken(why, streams, input.timeout)),
+            },
         };
-        match self
+        let result = self
             .wire
-            .run(&mut channel, &exec, streams, done, &mut self.held)
-        {
-            Ok(()) => Ok(channel),
-            Err(why) => {
-                if why == Break::Late {
-                    self.kill(streams.pid());
-                }
-                let failure = self.broken(why, streams, input.timeout);
-                self.close(Some(channel));
-                Err(failure)
+            .pump(&mut channel, &feed, streams, done, &mut self.held);
+        let Err(why) = result else { return Ok(channel) };
+        match &why {
+            Break::Late => self.kill(streams.pid()),
+            // The shell that was started ahead has ended since.
+            Break::Ended if !fresh && !streams.begun() => {
+                self.wire.close(channel);
+                *streams = input.envelope.open();
+                return self.exchange(input, streams, done);
             }
+            _ => {}
         }
+        if !matches!(why, Break::Lost(_)) {
+            self.wire.close(channel);
+        }
+        Err(self.broken(why, streams, input.timeout))
     }
 
     /// Why a script did not come to its end, in words.
     fn broken(&mut self, why: Break, streams: &Streams, limit: Duration) -> Failure {
-        let place = &self.place;
-        match why {
-            Break::Lost(why) => {
-                let failure = lost(place, &why, streams.begun());
-                self.lost = Some(why);
-                failure
-            }
-            Break::Late => Failure::new(format!("a script on {place} did not end within {limit:?}"))
-                .hint("look at the server's load and network, then run it again"),
-            Break::Denied => Failure::new(format!("{place} does not run commands"))
-                .hint("a forced command or a restricted key stands in the way: use a login that may run `sh`"),
-            Break::Ended if streams.begun() => {
-                Failure::new(format!("a script on {place} was ended before it was done"))
-                    .hint("something on the server killed it (out of memory, a reboot): look at its log, then run it again")
-            }
-            Break::Ended => not_begun(place, &streams.noise()),
+        let failure = told(&self.place, &why, streams, limit);
+        if let Break::Lost(why) = why {
+            self.lost = Some(why);
         }
+        failure
     }
 
     /// Ends a script that is out of time, so that it does not go on changing
@@ -233,34 +237,21 @@ impl Actor {
         let mut streams = envelope.open();
         let text = envelope.wrap(&text);
         let deadline = Instant::now() + COURTESY;
-        let command = if self.sudo {
-            "env LC_ALL=C sudo -n sh -s"
-        } else {
-            "sh -s"
-        };
-        let exec = Exec {
-            command,
+        let feed = Feed {
             input: text.as_bytes(),
+            eof: true,
             deadline,
         };
-        if let Ok(mut channel) = self.wire.open(deadline) {
-            let _ = self.wire.run(
+        if let Ok(mut channel) = self.wire.exec(self.command, deadline) {
+            let wire = &mut self.wire;
+            let _ = wire.pump(
                 &mut channel,
-                &exec,
+                &feed,
                 &mut streams,
-                Streams::complete,
+                &Streams::complete,
                 &mut self.held,
             );
-            self.close(Some(channel));
-        }
-    }
-
-    /// Closes before dropping: freeing an open channel would talk to the server.
-    fn close(&mut self, channel: Option<Channel>) {
-        let Some(mut channel) = channel else { return };
-        if self.lost.is_none() {
-            let deadline = Instant::now() + COURTESY;
-            let _ = self.wire.until(deadline, |_| channel.close());
+            wire.close(channel);
         }
     }
 
@@ -271,7 +262,7 @@ impl Actor {
             let _ = self.wire.until(deadline, |_| channel.send_eof());
             let _ = self.wire.until(deadline, |_| channel.wait_eof());
         }
-        self.close(Some(channel));
+        self.wire.close(channel);
     }
 
     fn alive(&mut self, id: u64) -> bool {
@@ -290,10 +281,10 @@ impl Actor {
         }
     }
 
-    /// Opens the next run's channel ahead.
+    /// Starts the next run's shell ahead.
     fn prepare(&mut self) {
         if self.lost.is_none() && self.spare.is_none() {
-            match self.wire.open(Instant::now() + COURTESY) {
+            match self.wire.exec(self.command, Instant::now() + COURTESY) {
                 Ok(channel) => self.spare = Some(channel),
                 Err(Break::Lost(why)) => self.lost = Some(why),
                 Err(_) => {}
@@ -312,45 +303,5 @@ impl Actor {
         if let Some(channel) = &mut self.spare {
             let _ = channel.read(&mut [0; 16]);
         }
-    }
-}
-
-fn lost(place: &str, why: &str, begun: bool) -> Failure {
-    let when = if begun {
-        "during a script"
-    } else {
-        "before the script began"
-    };
-    Failure::new(format!("the connection to {place} was lost {when}: {why}"))
-        .hint("run it again: what is done already is kept")
-}
-
-/// The login works, but the script's shell never spoke.
-fn not_begun(place: &str, noise: &str) -> Failure {
-    let says = if noise.is_empty() {
-        String::new()
-    } else {
-        format!(": {noise}")
-    };
-    let has = |text: &str| noise.contains(text);
-    let user = place.split('@').next().unwrap_or_default();
-    if has("a password is required") || has("is not in the sudoers") || has("may not run sudo") {
-        Failure::new(format!("{user} may not become root on {place} without a password{says}")).hint(format!(
-            "log in as root, or allow it there: echo '{user} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{user}"
-        ))
-    } else if has("sudo") && (has("not found") || has("No such file")) {
-        Failure::new(format!("{place} has no sudo{says}"))
-            .hint("log in as root, or install sudo there")
-    } else if has("assword change required") || has("password has expired") {
-        Failure::new(format!("{place} demands a new password first{says}"))
-            .hint(format!("log in once with `ssh {place}` and set one"))
-    } else if has("Please login as the user") {
-        Failure::new(format!("{place} does not let root in{says}"))
-            .hint("write that user into `host.ssh`; it becomes root through sudo")
-    } else {
-        Failure::new(format!(
-            "{place} ended the shell before the script began{says}"
-        ))
-        .hint("`ssh` there and see what greets you: the login's shell must be able to run `sh`")
     }
 }

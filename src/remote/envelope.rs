@@ -43,8 +43,7 @@ impl Envelope {
     /// The text for `sh -s`: the body, its exit status framed.
     pub(crate) fn wrap(&self, body: &str) -> String {
         let token = &self.token;
-        // `exit` and traps in the body concern its subshell only. `kill %%` is
-        // no risk: there are no jobs.
+        // `exit` and traps in the body concern its subshell only.
         format!(
             "{SURROUNDINGS}main() {{\n:\n{body}\n}}\n\
              frame() {{ printf '\\036{token} %s\\n' \"$1\"; printf '\\036{token} %s\\n' \"$1\" >&2; }}\n\

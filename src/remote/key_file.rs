@@ -84,6 +84,8 @@ fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::print_stderr)]
+
     use std::process::Command;
 
     use super::*;
@@ -96,16 +98,11 @@ mod tests {
             .arg(&path)
             .args(arguments);
         let Ok(status) = command.status() else {
-            eprintln_skipped();
+            eprintln!("skipped: ssh-keygen is not installed");
             return None;
         };
         assert!(status.success());
         Some(KeyFile::read(&path).expect("read"))
-    }
-
-    #[allow(clippy::print_stderr)]
-    fn eprintln_skipped() {
-        eprintln!("skipped: ssh-keygen is not installed");
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! password. Servers end the connection after some six refusals, so keys that
 //! the configuration names go first and nothing is offered twice.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use ssh2::{ErrorCode, KeyboardInteractivePrompt, Prompt, Session};
+use ssh2::Session;
 
-use super::access::{Access, Obstacle};
+use super::access::{Access, Ask, Obstacle};
 use super::key_file::{KeyFile, public_beside};
+use super::refusal::{Answers, Refusal};
 use super::target::Target;
 use crate::failure::Failure;
 use crate::secret::Secret;
@@ -17,194 +19,180 @@ use crate::secret::Secret;
 /// How often a passphrase or password may be mistyped.
 const TRIES: usize = 3;
 
-// From libssh2.h.
-const SOCKET_SEND: i32 = -7;
-const TIMEOUT: i32 = -9;
-const SOCKET_DISCONNECT: i32 = -13;
-const PASSWORD_EXPIRED: i32 = -15;
-const SOCKET_RECV: i32 = -43;
-
 /// The credential that was accepted; a second connection offers it first.
 #[derive(Clone)]
 pub(crate) enum Credential {
     /// The agent's key with this public half.
     Agent(Vec<u8>),
     /// A key file and its passphrase.
-    File(std::path::PathBuf, Option<Secret>),
+    File(PathBuf, Option<Secret>),
     /// A password.
     Password(Secret),
 }
 
-/// Logs in.
+/// What became of an offer: accepted with this, or not, or it is over.
+type Offer = Result<Option<Credential>, Obstacle>;
+
+/// Logs in; `first` is offered before all others.
 pub(crate) fn login(
     session: &Session,
     target: &Target,
     access: &Access,
     first: Option<&Credential>,
 ) -> Result<Credential, Obstacle> {
-    let attempt = Attempt {
+    let tried = Vec::new();
+    let mut attempt = Attempt {
         session,
         target,
         access,
-        tried: Vec::new(),
+        tried,
         offered: Vec::new(),
-        encrypted: None,
+        locked: None,
     };
-    attempt.run(first)
-}
-
-/// Why one credential did not do.
-enum Refusal {
-    /// The server does not take it.
-    Refused,
-    /// The connection is gone.
-    Cut(String),
-    /// The server wants the password changed first.
-    Expired,
-    /// It never came to an offer.
-    Unusable(String),
+    match attempt.all(first)? {
+        Some(credential) => Ok(credential),
+        None => Err(attempt.refused()),
+    }
 }
 
 struct Attempt<'a> {
     session: &'a Session,
     target: &'a Target,
     access: &'a Access,
-    /// For the failure's message.
+    /// What was tried, for the failure's message.
     tried: Vec<String>,
     /// Public halves that the server has seen.
     offered: Vec<Vec<u8>>,
     /// The first key file that nobody could be asked to open.
-    encrypted: Option<String>,
+    locked: Option<String>,
 }
 
 impl Attempt<'_> {
-    fn run(mut self, first: Option<&Credential>) -> Result<Credential, Obstacle> {
-        if let Some(credential) = first {
-            if self.again(credential)? {
-                return Ok(credential.clone());
-            }
+    fn all(&mut self, first: Option<&Credential>) -> Offer {
+        if let Some(credential) = first
+            && let Some(credential) = self.again(credential)?
+        {
+            return Ok(Some(credential));
         }
         if let Some(path) = &self.target.identity {
             let key = KeyFile::read(path).map_err(|error| {
-                Obstacle::Lasting(
-                    Failure::new(format!("cannot read the key file {}", path.display()))
-                        .because(error)
-                        .hint("`host.identity` names a private key on this machine; without it the agent and ~/.ssh are tried"),
-                )
+                let what = format!("cannot read the key file {}", path.display());
+                Obstacle::Lasting(Failure::new(what).because(error).hint(
+                    "`host.identity` names a private key on this machine; without it the agent and ~/.ssh are tried",
+                ))
             })?;
-            if let Some(credential) = self.agent_then_file(key)? {
-                return Ok(credential);
+            if let Some(credential) = self.named(&key)? {
+                return Ok(Some(credential));
             }
         }
         if let Some(credential) = self.agent()? {
-            return Ok(credential);
+            return Ok(Some(credential));
         }
         for path in &self.target.identity_files {
             // Default names that do not exist are nobody's mistake.
             let Ok(key) = KeyFile::read(path) else {
                 continue;
             };
-            if let Some(credential) = self.file(key)? {
-                return Ok(credential);
+            if let Some(credential) = self.file(&key)? {
+                return Ok(Some(credential));
             }
         }
-        if let Some(credential) = self.password()? {
-            return Ok(credential);
-        }
-        Err(self.refused())
+        self.password()
     }
 
     /// What worked last time.
-    fn again(&mut self, credential: &Credential) -> Result<bool, Obstacle> {
-        let result = match credential {
-            Credential::Agent(blob) => return Ok(self.agent_key(|b| b == blob)?.is_some()),
-            Credential::File(path, passphrase) => match KeyFile::read(path) {
-                Ok(key) => self.offer_file(&key, passphrase.as_ref()),
-                Err(_) => return Ok(false),
-            },
-            Credential::Password(password) => self.offer_password(password),
-        };
-        match result {
-            Ok(()) => Ok(true),
-            Err(Refusal::Refused | Refusal::Unusable(_)) => Ok(false),
-            Err(other) => Err(self.fatal(other)),
+    fn again(&mut self, credential: &Credential) -> Offer {
+        match credential {
+            Credential::Agent(public) => self.agent_keys(|key| key == public),
+            Credential::File(path, passphrase) => {
+                let Ok(key) = KeyFile::read(path) else {
+                    return Ok(None);
+                };
+                let result = self.offer_file(&key, passphrase.as_ref());
+                self.settle(result, &show(path), || credential.clone())
+            }
+            Credential::Password(password) => {
+                let result = self.offer_password(password);
+                self.settle(result, "password", || credential.clone())
+            }
         }
     }
 
-    /// A key that mail.yaml names: where the agent holds it, no passphrase is asked.
-    fn agent_then_file(&mut self, key: KeyFile) -> Result<Option<Credential>, Obstacle> {
-        if key.encrypted {
-            if let Some(public) = &key.public {
-                if let Some(credential) = self.agent_key(|blob| blob == public)? {
-                    return Ok(Some(credential));
-                }
-            }
+    /// The key that mail.yaml names: where the agent holds it, no passphrase is asked.
+    fn named(&mut self, key: &KeyFile) -> Offer {
+        if key.encrypted
+            && let Some(public) = &key.public
+            && let Some(credential) = self.agent_keys(|held| held == public)?
+        {
+            return Ok(Some(credential));
         }
         self.file(key)
     }
 
-    fn agent(&mut self) -> Result<Option<Credential>, Obstacle> {
-        let named: Vec<Vec<u8>> = self
+    /// The agent's keys, first those that the configuration names.
+    fn agent(&mut self) -> Offer {
+        let public = |path: &PathBuf| {
+            public_beside(path).or_else(|| KeyFile::read(path).ok().and_then(|key| key.public))
+        };
+        let files = self
             .target
             .identity
             .iter()
-            .chain(&self.target.identity_files)
-            .filter_map(|path| {
-                public_beside(path).or_else(|| KeyFile::read(path).ok().and_then(|key| key.public))
-            })
-            .collect();
-        if let Some(credential) = self.agent_key(|blob| named.iter().any(|n| n == blob))? {
+            .chain(&self.target.identity_files);
+        let named: Vec<Vec<u8>> = files.filter_map(public).collect();
+        if let Some(credential) = self.agent_keys(|key| named.iter().any(|n| n == key))? {
             return Ok(Some(credential));
         }
         if self.target.identities_only {
-            return Ok(None);
+            Ok(None)
+        } else {
+            self.agent_keys(|_| true)
         }
-        self.agent_key(|_| true)
     }
 
     /// Offers those of the agent's keys that are wanted and were not offered yet.
-    fn agent_key(
-        &mut self,
-        wanted: impl Fn(&[u8]) -> bool,
-    ) -> Result<Option<Credential>, Obstacle> {
+    fn agent_keys(&mut self, wanted: impl Fn(&[u8]) -> bool) -> Offer {
         let Some(socket) = &self.target.agent else {
             return Ok(None);
         };
         let Ok(mut agent) = self.session.agent() else {
             return Ok(None);
         };
-        if agent.set_identity_path(socket).is_err()
-            || agent.connect().is_err()
-            || agent.list_identities().is_err()
-        {
-            self.note("agent (does not answer)".into());
+        let answers = agent.set_identity_path(socket).is_ok()
+            && agent.connect().is_ok()
+            && agent.list_identities().is_ok();
+        if !answers {
+            let note = "agent (does not answer)".to_owned();
+            if !self.tried.contains(&note) {
+                self.tried.push(note);
+            }
             return Ok(None);
         }
-        let mut count = 0;
+        let mut refused = 0;
         for identity in agent.identities().unwrap_or_default() {
-            let blob = identity.blob().to_vec();
-            if !wanted(&blob) || self.offered.contains(&blob) {
+            let public = identity.blob().to_vec();
+            if !wanted(&public) || self.offered.contains(&public) {
                 continue;
             }
-            self.offered.push(blob.clone());
-            count += 1;
+            self.offered.push(public.clone());
             match agent
                 .userauth(&self.target.user, &identity)
-                .map_err(refusal)
+                .map_err(Refusal::from)
             {
-                Ok(()) => return Ok(Some(Credential::Agent(blob))),
-                Err(Refusal::Refused | Refusal::Unusable(_)) => {}
-                Err(other) => return Err(self.fatal(other)),
+                Ok(()) => return Ok(Some(Credential::Agent(public))),
+                Err(Refusal::Refused | Refusal::Unusable(_)) => refused += 1,
+                Err(over) => return Err(self.over(over)),
             }
         }
-        if count > 0 {
-            let plural = if count == 1 { "" } else { "s" };
-            self.note(format!("agent ({count} key{plural} refused)"));
+        if refused > 0 {
+            let plural = if refused == 1 { "" } else { "s" };
+            self.tried
+                .push(format!("agent ({refused} key{plural} refused)"));
         }
         Ok(None)
     }
 
-    fn file(&mut self, key: KeyFile) -> Result<Option<Credential>, Obstacle> {
+    fn file(&mut self, key: &KeyFile) -> Offer {
         if key
             .public
             .as_ref()
@@ -213,96 +201,79 @@ impl Attempt<'_> {
             return Ok(None);
         }
         let shown = show(&key.path);
-        if !key.encrypted {
-            return self.judge(shown, &key, None);
+        if key.encrypted {
+            return self.locked_file(key, shown);
         }
+        let result = self.offer_file(key, None);
+        self.settle(result, &shown, || Credential::File(key.path.clone(), None))
+    }
+
+    /// A key file that needs its passphrase.
+    fn locked_file(&mut self, key: &KeyFile, shown: String) -> Offer {
         let Some(ask) = self.access.ask.clone() else {
-            self.note(format!(
+            self.tried.push(format!(
                 "{shown} (encrypted, and nobody here to ask for its passphrase)"
             ));
-            self.encrypted.get_or_insert(shown);
+            self.locked.get_or_insert(shown);
             return Ok(None);
         };
         for _ in 0..TRIES {
             let Some(passphrase) = ask.secret(&format!("passphrase of {shown}")) else {
-                self.note(format!("{shown} (encrypted, no passphrase given)"));
+                self.tried
+                    .push(format!("{shown} (encrypted, no passphrase given)"));
                 return Ok(None);
             };
-            match self.offer_file(&key, Some(&passphrase)) {
-                Ok(()) => return Ok(Some(Credential::File(key.path, Some(passphrase)))),
-                Err(Refusal::Refused) => {
-                    self.note(format!("{shown} (refused)"));
-                    return Ok(None);
-                }
-                Err(Refusal::Unusable(_)) => {}
-                Err(other) => return Err(self.fatal(other)),
+            let result = self.offer_file(key, Some(&passphrase));
+            // libssh2 cannot open it: the passphrase was wrong.
+            if !matches!(result, Err(Refusal::Unusable(_))) {
+                return self.settle(result, &shown, || {
+                    Credential::File(key.path.clone(), Some(passphrase))
+                });
             }
         }
-        self.note(format!("{shown} (wrong passphrase)"));
+        self.tried.push(format!("{shown} (wrong passphrase)"));
         Ok(None)
     }
 
-    fn judge(
-        &mut self,
-        shown: String,
-        key: &KeyFile,
-        passphrase: Option<Secret>,
-    ) -> Result<Option<Credential>, Obstacle> {
-        match self.offer_file(key, passphrase.as_ref()) {
-            Ok(()) => return Ok(Some(Credential::File(key.path.clone(), passphrase))),
-            Err(Refusal::Refused) => self.note(format!("{shown} (refused)")),
-            Err(Refusal::Unusable(why)) => self.note(format!("{shown} (unusable: {why})")),
-            Err(other) => return Err(self.fatal(other)),
+    fn password(&mut self) -> Offer {
+        if let Some(password) = self.access.password.clone() {
+            let result = self.offer_password(&password);
+            return self.settle(result, "password", || Credential::Password(password));
         }
-        Ok(None)
+        match self.access.ask.clone() {
+            Some(ask) if self.password_methods() != (false, false) => self.asked_password(&ask),
+            _ => Ok(None),
+        }
+    }
+
+    fn asked_password(&mut self, ask: &Arc<dyn Ask>) -> Offer {
+        let prompt = format!("password of {}", self.target.place());
+        let mut result = Err(Refusal::Unusable("none given".into()));
+        for _ in 0..TRIES {
+            let Some(password) = ask.secret(&prompt) else {
+                break;
+            };
+            result = self.offer_password(&password);
+            if !matches!(result, Err(Refusal::Refused)) {
+                return self.settle(result, "password", || Credential::Password(password));
+            }
+        }
+        match result {
+            Ok(()) => Ok(None),
+            Err(refusal) => self.note(refusal, "password"),
+        }
     }
 
     fn offer_file(&mut self, key: &KeyFile, passphrase: Option<&Secret>) -> Result<(), Refusal> {
-        let user = &self.target.user;
         let passphrase = passphrase.map(Secret::expose);
-        let result = self
-            .session
-            .userauth_pubkey_memory(user, None, &key.text, passphrase)
-            .map_err(refusal);
+        let result =
+            self.session
+                .userauth_pubkey_memory(&self.target.user, None, &key.text, passphrase);
+        let result = result.map_err(Refusal::from);
         if !matches!(result, Err(Refusal::Unusable(_))) {
             self.offered.extend(key.public.clone());
         }
         result
-    }
-
-    fn password(&mut self) -> Result<Option<Credential>, Obstacle> {
-        if let Some(password) = self.access.password.clone() {
-            return match self.offer_password(&password) {
-                Ok(()) => Ok(Some(Credential::Password(password))),
-                Err(Refusal::Refused) => {
-                    self.note("password (refused)".into());
-                    Ok(None)
-                }
-                Err(Refusal::Unusable(why)) => {
-                    self.note(format!("password ({why})"));
-                    Ok(None)
-                }
-                Err(other) => Err(self.fatal(other)),
-            };
-        }
-        let Some(ask) = self.access.ask.clone() else {
-            return Ok(None);
-        };
-        for _ in 0..TRIES {
-            if self.password_methods() == (false, false) {
-                return Ok(None);
-            }
-            let Some(password) = ask.secret(&format!("password of {}", self.target.place())) else {
-                return Ok(None);
-            };
-            match self.offer_password(&password) {
-                Ok(()) => return Ok(Some(Credential::Password(password))),
-                Err(Refusal::Refused | Refusal::Unusable(_)) => {}
-                Err(other) => return Err(self.fatal(other)),
-            }
-        }
-        self.note("password (refused)".into());
-        Ok(None)
     }
 
     /// Whether the server takes passwords by `password` (RFC 4252 section 8),
@@ -316,7 +287,7 @@ impl Attempt<'_> {
         (offers("password"), offers("keyboard-interactive"))
     }
 
-    fn offer_password(&mut self, password: &Secret) -> Result<(), Refusal> {
+    fn offer_password(&self, password: &Secret) -> Result<(), Refusal> {
         let user = &self.target.user;
         let (plain, interactive) = self.password_methods();
         if !plain && !interactive {
@@ -327,47 +298,80 @@ impl Attempt<'_> {
             result = self
                 .session
                 .userauth_password(user, password.expose())
-                .map_err(refusal);
+                .map_err(Refusal::from);
         }
         if interactive && matches!(result, Err(Refusal::Refused)) {
-            let mut answers = Answers {
-                password,
-                asked: 0,
-                expired: false,
-            };
-            result = self
+            let mut answers = Answers::new(password);
+            let answered = self
                 .session
-                .userauth_keyboard_interactive(user, &mut answers)
-                .map_err(refusal);
-            if answers.expired && result.is_err() {
-                return Err(Refusal::Expired);
-            }
+                .userauth_keyboard_interactive(user, &mut answers);
+            result = answered.map_err(|error| answers.refusal(error));
         }
         result
     }
 
-    fn note(&mut self, what: String) {
-        self.tried.push(what);
+    /// What an offer's result means for the whole attempt.
+    fn settle(
+        &mut self,
+        result: Result<(), Refusal>,
+        shown: &str,
+        credential: impl FnOnce() -> Credential,
+    ) -> Offer {
+        match result {
+            Ok(()) => Ok(Some(credential())),
+            Err(refusal) => self.note(refusal, shown),
+        }
     }
 
-    fn fatal(&self, refusal: Refusal) -> Obstacle {
-        let place = self.target.place();
+    fn note(&mut self, refusal: Refusal, shown: &str) -> Offer {
+        match refusal {
+            Refusal::Refused => self.tried.push(format!("{shown} (refused)")),
+            Refusal::Unusable(why) => self.tried.push(format!("{shown} ({why})")),
+            over => return Err(self.over(over)),
+        }
+        Ok(None)
+    }
+
+    /// A refusal after which nothing else can be offered.
+    fn over(&self, refusal: Refusal) -> Obstacle {
+        let (place, story) = (self.target.place(), self.story());
         match refusal {
             Refusal::Expired => Obstacle::Lasting(
-                Failure::new(format!("{place} demands a new password at the first login")).hint(format!(
-                    "log in once with `ssh {place}`, set a new password, and put it into `host.password` (or install your key and remove it)"
-                )),
+                Failure::new(format!("{place} demands a new password at the first login"))
+                    .hint(format!("log in once with `ssh {place}`, set a new one, and write it as `host.password`")),
             ),
-            Refusal::Cut(why) => Obstacle::Refused(
-                Failure::new(format!(
-                    "{} closed the connection during the login: {why}{}",
-                    self.target.hostname,
-                    self.story()
-                ))
-                .hint("if too many keys were offered, name the right one as `host.identity`"),
-            ),
+            Refusal::Cut(why) => {
+                let host = &self.target.hostname;
+                Obstacle::Refused(
+                    Failure::new(format!("{host} closed the connection during the login: {why}{story}"))
+                        .hint("if too many keys were offered, name the right one as `host.identity`"),
+                )
+            }
             Refusal::Refused | Refusal::Unusable(_) => self.refused(),
         }
+    }
+
+    /// Everything was offered in vain.
+    fn refused(&self) -> Obstacle {
+        let (place, story) = (self.target.place(), self.story());
+        if let Some(file) = &self.locked {
+            return Obstacle::Lasting(
+                Failure::new(format!("cannot log in as {place}{story}")).hint(format!(
+                    "load the key into an agent first: `ssh-add {file}`"
+                )),
+            );
+        }
+        if self.tried.is_empty() {
+            return Obstacle::Lasting(
+                Failure::new(format!(
+                    "cannot log in as {place}: there is no key and no password to try"
+                ))
+                .hint("`ssh-add` your key, or name it as `host.identity`, or give `host.password`"),
+            );
+        }
+        Obstacle::Refused(Failure::new(format!("{place} refuses the login{story}")).hint(format!(
+            "install your public key there (`ssh-copy-id {place}`), or name another key as `host.identity`, or give `host.password`"
+        )))
     }
 
     fn story(&self) -> String {
@@ -377,77 +381,11 @@ impl Attempt<'_> {
             format!("; tried: {}", self.tried.join(", "))
         }
     }
-
-    fn refused(&self) -> Obstacle {
-        let place = self.target.place();
-        if let Some(file) = &self.encrypted {
-            return Obstacle::Lasting(
-                Failure::new(format!("cannot log in as {place}{}", self.story())).hint(format!(
-                    "load the key into an agent first: `ssh-add {file}`"
-                )),
-            );
-        }
-        if self.tried.is_empty() {
-            return Obstacle::Lasting(
-                Failure::new(format!("cannot log in as {place}: there is no key and no password to try"))
-                    .hint("start ssh-agent and `ssh-add` your key, or name it as `host.identity`, or give `host.password`"),
-            );
-        }
-        Obstacle::Refused(
-            Failure::new(format!("{place} refuses the login{}", self.story())).hint(format!(
-                "install your public key there (`ssh-copy-id {place}`), or name another key as `host.identity`, or give `host.password`"
-            )),
-        )
-    }
-}
-
-/// Answers every prompt for a password with the one there is.
-struct Answers<'a> {
-    password: &'a Secret,
-    asked: usize,
-    expired: bool,
-}
-
-impl KeyboardInteractivePrompt for Answers<'_> {
-    fn prompt<'p>(
-        &mut self,
-        _user: &str,
-        instructions: &str,
-        prompts: &[Prompt<'p>],
-    ) -> Vec<String> {
-        let says_new = |text: &str| text.to_ascii_lowercase().contains("new password");
-        // pam_unix: "You are required to change your password immediately", then "New password:".
-        if instructions.contains("required to change") || prompts.iter().any(|p| says_new(&p.text))
-        {
-            self.expired = true;
-            return Vec::new();
-        }
-        self.asked += prompts.len();
-        // A second question means that the first answer was wrong.
-        let answer = if self.asked > 1 {
-            String::new()
-        } else {
-            self.password.expose().to_owned()
-        };
-        vec![answer; prompts.len()]
-    }
-}
-
-fn refusal(error: ssh2::Error) -> Refusal {
-    match error.code() {
-        ErrorCode::Session(SOCKET_SEND | SOCKET_DISCONNECT | SOCKET_RECV | TIMEOUT) => {
-            Refusal::Cut(error.message().to_owned())
-        }
-        ErrorCode::Session(PASSWORD_EXPIRED) => Refusal::Expired,
-        // AUTHENTICATION_FAILED and PUBLICKEY_UNVERIFIED.
-        ErrorCode::Session(-18 | -19) => Refusal::Refused,
-        _ => Refusal::Unusable(error.message().to_owned()),
-    }
 }
 
 /// The path as its owner writes it.
 fn show(path: &Path) -> String {
-    let home = std::env::var_os("HOME").map(std::path::PathBuf::from);
+    let home = std::env::var_os("HOME").map(PathBuf::from);
     match home.as_ref().and_then(|home| path.strip_prefix(home).ok()) {
         Some(rest) => format!("~/{}", rest.display()),
         None => path.display().to_string(),

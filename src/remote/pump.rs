@@ -26,8 +26,11 @@ const NOT_OPENED: ErrorCode = ErrorCode::Session(-21);
 /// How often the server is asked for a sign of life.
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(15);
 
+/// How long small courtesies may take: closing a channel, ending a script.
+pub(crate) const COURTESY: Duration = Duration::from_secs(3);
+
 /// After this much silence, keepalives included, the connection counts as lost.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_secs(45);
 
 /// Why moving bytes stopped too early.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,12 +45,12 @@ pub(crate) enum Break {
     Denied,
 }
 
-/// A command to run.
-pub(crate) struct Exec<'a> {
-    /// The command line for the login shell.
-    pub(crate) command: &'a str,
+/// What a command gets to read.
+pub(crate) struct Feed<'a> {
     /// Its standard input.
     pub(crate) input: &'a [u8],
+    /// Whether the input ends there.
+    pub(crate) eof: bool,
     /// When to give up.
     pub(crate) deadline: Instant,
 }
@@ -82,47 +85,58 @@ impl Wire {
         deadline: Instant,
         mut call: impl FnMut(&Session) -> Result<T, ssh2::Error>,
     ) -> Result<T, Break> {
+        // The call is itself a question.
+        self.heard = Instant::now();
+        self.asked = self.heard;
         loop {
             match call(&self.session) {
                 Ok(value) => return Ok(value),
                 Err(error) if error.code() == EAGAIN => self.wait(deadline, self.outbound())?,
-                Err(error) if error.code() == NOT_OPENED => return Err(Break::Denied),
+                Err(error) if [NOT_OPENED, DENIED].contains(&error.code()) => {
+                    return Err(Break::Denied);
+                }
                 Err(error) => return Err(Break::Lost(error.message().to_owned())),
             }
         }
     }
 
-    /// A new channel.
-    pub(crate) fn open(&mut self, deadline: Instant) -> Result<Channel, Break> {
-        self.until(deadline, |session| session.channel_session())
+    /// A new channel on which `command` runs.
+    pub(crate) fn exec(&mut self, command: &str, deadline: Instant) -> Result<Channel, Break> {
+        let mut channel = self.until(deadline, Session::channel_session)?;
+        match self.until(deadline, |_| channel.exec(command)) {
+            Ok(()) => Ok(channel),
+            Err(why) => {
+                if why == Break::Denied {
+                    self.close(channel);
+                }
+                Err(why)
+            }
+        }
     }
 
-    /// Runs a command on the channel until `done` is content with what arrived.
+    /// Closes before dropping: freeing an open channel would talk to the server.
+    pub(crate) fn close(&mut self, mut channel: Channel) {
+        let deadline = Instant::now() + COURTESY;
+        let _ = self.until(deadline, |_| channel.close());
+    }
+
+    /// Feeds the channel's command its input and reads its streams until
+    /// `done` is content with what arrived.
     ///
-    /// The input follows the request without waiting for its answer, which
-    /// saves a round trip; a server that refuses the request drops the input.
     /// The `held` channels get their signs of life meanwhile.
-    pub(crate) fn run(
+    pub(crate) fn pump(
         &mut self,
         channel: &mut Channel,
-        exec: &Exec<'_>,
+        feed: &Feed<'_>,
         streams: &mut Streams,
-        done: impl Fn(&Streams) -> bool,
+        done: &impl Fn(&Streams) -> bool,
         held: &mut HashMap<u64, Channel>,
     ) -> Result<(), Break> {
-        let mut requested = false;
-        let mut input = exec.input;
+        let (mut input, mut ending) = (feed.input, feed.eof);
         let mut buffer = vec![0; 64 * 1024];
+        self.heard = Instant::now();
         loop {
             let mut outbound = false;
-            if !requested {
-                match channel.exec(exec.command) {
-                    Ok(()) => requested = true,
-                    Err(error) if error.code() == EAGAIN => outbound = self.outbound(),
-                    Err(error) if error.code() == DENIED => return Err(Break::Denied),
-                    Err(error) => return Err(Break::Lost(error.message().to_owned())),
-                }
-            }
             let before = input.len();
             // Nothing else may be sent while a packet is half sent.
             while !input.is_empty() && !outbound {
@@ -140,6 +154,13 @@ impl Wire {
                     }
                 }
             }
+            if ending && input.is_empty() && !outbound {
+                match channel.send_eof() {
+                    Ok(()) => ending = false,
+                    Err(error) if error.code() == EAGAIN => outbound = self.outbound(),
+                    Err(error) => return Err(Break::Lost(error.message().to_owned())),
+                }
+            }
             let mut moved = before != input.len();
             // In portions, so that endless output does not outlive the deadline.
             for _ in 0..32 {
@@ -152,7 +173,7 @@ impl Wire {
                 }
                 moved = true;
             }
-            if requested && done(streams) {
+            if done(streams) {
                 return Ok(());
             }
             if channel.eof() {
@@ -160,13 +181,13 @@ impl Wire {
             }
             if moved {
                 self.heard = Instant::now();
-                if self.heard >= exec.deadline {
+                if self.heard >= feed.deadline {
                     return Err(Break::Late);
                 }
                 continue;
             }
-            self.wait(exec.deadline, outbound)?;
-            if input.is_empty() && self.asked.elapsed() >= KEEPALIVE {
+            self.wait(feed.deadline, outbound)?;
+            if input.is_empty() && !ending && self.asked.elapsed() >= KEEPALIVE {
                 self.keep_alive(held);
             }
         }
@@ -198,11 +219,12 @@ impl Wire {
         if now >= deadline {
             return Err(Break::Late);
         }
-        if now.duration_since(self.heard) > SILENCE && self.asked > self.heard {
-            return Err(Break::Lost(
-                "the server has been silent for a minute".into(),
-            ));
+        if now.duration_since(self.heard) > SILENCE && self.asked >= self.heard {
+            return Err(Break::Lost(format!(
+                "the server has been silent for {SILENCE:?}"
+            )));
         }
+        self.transport.acknowledge();
         let mut flags = PollFlags::POLLIN;
         if outbound {
             flags |= PollFlags::POLLOUT;

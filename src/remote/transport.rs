@@ -70,6 +70,16 @@ impl Transport {
         }
     }
 
+    /// Sends a delayed acknowledgement now. sshd answers in several small
+    /// packets and, until a command runs, holds each back until the one before
+    /// is acknowledged: 40 ms a connection.
+    pub(crate) fn acknowledge(&self) {
+        #[cfg(target_os = "linux")]
+        if let Self::Tcp(stream) = self {
+            let _ = std::os::linux::net::TcpStreamExt::set_quickack(stream, true);
+        }
+    }
+
     /// Ends both directions; whoever waits for the other end wakes up.
     pub(crate) fn shut_down(&self) {
         let _ = match self {
