@@ -20,7 +20,7 @@ pub struct Cli {
     /// Print only what was asked for and what failed
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say more about what is done; twice: everything
+    /// Say more about what is done
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Never ask; what would have to be asked fails

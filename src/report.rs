@@ -104,6 +104,8 @@ pub struct Lines {
     pub width: usize,
     /// Only what is asked for and what failed.
     pub quiet: bool,
+    /// Also what a change is doing.
+    pub verbose: bool,
 }
 
 impl Report for Lines {
@@ -114,7 +116,7 @@ impl Report for Lines {
                 say(&format!("  {} {id} ({seconds:.1} s)", self.paint.with("32", "done")));
             }
             Event::ChangeFailed { .. } => say(&failed(event, self.paint)),
-            Event::Note { id, text } if !self.quiet => say(&format!("  {id}: {text}")),
+            Event::Note { id, text } if self.verbose => say(&format!("  {id}: {text}")),
             Event::Summary(summary) => say(&ending(summary, self.paint)),
             _ => {}
         }

@@ -100,7 +100,7 @@ fn coloured(cli: &Cli, terminal: bool) -> bool {
 pub fn lines(cli: &Cli) -> Lines {
     let terminal = console::Term::stdout();
     let width = if terminal.is_term() { usize::from(terminal.size().1).clamp(60, 200) } else { WIDTH };
-    Lines { paint: paint(cli), width, quiet: cli.quiet }
+    Lines { paint: paint(cli), width, quiet: cli.quiet, verbose: cli.verbose > 0 }
 }
 
 /// Who is told what happens.
