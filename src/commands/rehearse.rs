@@ -184,8 +184,12 @@ impl Report for Counting {
 }
 
 fn empty(document: &Document) -> Result<String> {
-    let ids: Vec<&str> = document.changes.iter().map(|c| c.id.as_str()).chain(document.blocked.iter().map(|b| b.id.as_str())).collect();
-    if ids.is_empty() { Ok(format!("empty: {} things are as wished", document.summary.unchanged)) } else { Err(Failure::new(format!("not empty: {}", ids.join(", ")))) }
+    let changes = document.changes.iter().map(|c| format!("{} ({})", c.id, c.reason));
+    let differs: Vec<String> = changes.chain(document.blocked.iter().map(|b| format!("{} ({})", b.id, b.reason))).collect();
+    if differs.is_empty() {
+        return Ok(format!("empty: {} things are as wished", document.summary.unchanged));
+    }
+    Err(Failure::new(format!("not empty: {}", differs.join(", "))))
 }
 
 fn show(cli: &Cli, answers: &[Answer], seconds: f64) {

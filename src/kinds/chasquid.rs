@@ -29,6 +29,7 @@ pub fn switch_in(domain: &Name, file: &str, content: &[u8], seen: Option<&[u8]>)
         owner: "root:chasquid",
         mode: 0o640,
         seen: hash.as_deref(),
+        conffile: false,
         validate: Some(&check),
     };
     Script::new(format!("{PRELUDE}{STAGED}{}", write.fragment()))

@@ -134,7 +134,7 @@ impl Make {
         let path = format!("{directory}/{}.pem", self.selector);
         let text = format!(
             "set -e; umask 077; mkdir -p {dir}; [ ! -e {path} ] || {{ echo {path} is already there >&2; exit 1; }}\n\
-             {write} > {path}.new; openssl pkey -noout -in {path}.new; sync {path}.new; mv {path}.new {path}",
+             {write} > {path}.new; ! command -v openssl >/dev/null || openssl pkey -noout -in {path}.new; sync {path}.new; mv {path}.new {path}",
             dir = quote(&directory),
             path = quote(&path),
             write = crate::kinds::print(key.pkcs8_pem.expose().as_bytes()),

@@ -209,6 +209,7 @@ impl Switch {
                 owner: "root:root",
                 mode: 0o600,
                 seen: self.seen.as_deref(),
+                conffile: false,
                 validate: None,
             }
             .fragment(),
