@@ -80,7 +80,9 @@ impl Default for WorldOptions<'_> {
 
 /// `$XDG_CACHE_HOME/mailctl`; without it /var/cache/mailctl for root, else ~/.cache/mailctl.
 pub fn default_cache() -> PathBuf {
-    let named = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let named = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
     let cache = named.unwrap_or_else(|| match env::home_dir() {
         Some(home) if !Uid::effective().is_root() => home.join(".cache"),
         _ => PathBuf::from("/var/cache"),
@@ -110,19 +112,30 @@ impl World {
     pub fn start(options: &WorldOptions<'_>) -> Result<Self> {
         let missing = needs::missing();
         if !missing.is_empty() {
-            return Err(Failure::new("no rehearsal is possible here").because(missing.join("; ")).exit(Exit::Person));
+            return Err(Failure::new("no rehearsal is possible here")
+                .because(missing.join("; "))
+                .exit(Exit::Person));
         }
         let mirror = Mirror::of_this_machine();
         let base = base::tree(options.suite, &options.cache, &mirror, options.report)?;
         let claim = Claim::new()?;
         let directory = claim.directory();
         let network = Network::new(claim.number());
-        (options.report)(&format!("starting world {} in {}", claim.number(), directory.display()));
+        (options.report)(&format!(
+            "starting world {} in {}",
+            claim.number(),
+            directory.display()
+        ));
         network.set_up(&mirror.ports())?;
         let background = Background::new()?;
 
         let key = make_key(&directory.join("ssh_key"))?;
-        let authorized_keys: Vec<String> = options.authorized_keys.iter().cloned().chain([key]).collect();
+        let authorized_keys: Vec<String> = options
+            .authorized_keys
+            .iter()
+            .cloned()
+            .chain([key])
+            .collect();
         let image = Image {
             base: &base,
             hostname: &options.hostname,
@@ -135,7 +148,12 @@ impl World {
             let names = scope.spawn(|| Names::start(directory, network, zones, &background));
             let resolver = scope.spawn(|| Resolver::start(directory, network, &mirror.hosts()));
             let authority = scope.spawn(|| Authority::start(directory, network, &background));
-            (joined(server), joined(names), joined(resolver), joined(authority))
+            (
+                joined(server),
+                joined(names),
+                joined(resolver),
+                joined(authority),
+            )
         });
         let (names, resolver, authority, server) = (names?, resolver?, authority?, server?);
         let far = Far::start(network, &background)?;
@@ -143,7 +161,15 @@ impl World {
         fs::write(&known_hosts, server.known_host() + "\n")
             .with_context(|| format!("cannot write {}", known_hosts.display()))?;
 
-        let world = Self { server, names, resolver, authority, far, network, claim };
+        let world = Self {
+            server,
+            names,
+            resolver,
+            authority,
+            far,
+            network,
+            claim,
+        };
         for domain in &options.far_domains {
             world.add_far_domain(domain)?;
         }
@@ -195,9 +221,21 @@ impl World {
     pub fn ssh_command(&self) -> Command {
         let mut command = Command::new("ssh");
         command
-            .args(["-F", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "IdentitiesOnly=yes"])
+            .args([
+                "-F",
+                "none",
+                "-o",
+                "BatchMode=yes",
+                "-o",
+                "ConnectTimeout=10",
+                "-o",
+                "IdentitiesOnly=yes",
+            ])
             .arg("-o")
-            .arg(format!("UserKnownHostsFile={}", self.known_hosts().display()))
+            .arg(format!(
+                "UserKnownHostsFile={}",
+                self.known_hosts().display()
+            ))
             .arg("-i")
             .arg(self.private_key())
             .arg(format!("root@{}", self.ipv4()));
@@ -252,7 +290,11 @@ impl World {
     pub fn add_far_domain(&self, domain: &Name) -> Result<()> {
         self.names.add_zone(domain)?;
         let exchange = format!("10 {}", names::far_name().fqdn());
-        self.names.set(&Rrset::new(RrsetKey::new(domain.clone(), RType::Mx), None, [exchange]))?;
+        self.names.set(&Rrset::new(
+            RrsetKey::new(domain.clone(), RType::Mx),
+            None,
+            [exchange],
+        ))?;
         self.far.accept(domain);
         Ok(())
     }
@@ -262,7 +304,15 @@ impl World {
     /// # Errors
     /// When something of it is left; the failure says what.
     pub fn stop(self) -> Result<()> {
-        let Self { server, names, resolver, authority, far, claim, .. } = self;
+        let Self {
+            server,
+            names,
+            resolver,
+            authority,
+            far,
+            claim,
+            ..
+        } = self;
         drop((server, names, resolver, authority, far));
         claim.release()
     }
@@ -282,7 +332,14 @@ impl World {
         let logs = self.directory().join("log");
         let (resolver, names) = (self.resolver.address().ip(), self.names.addresses()[0].ip());
         let acme = self.authority.directory();
-        let Self { server, names: name_server, resolver: recursor, authority, claim, .. } = self;
+        let Self {
+            server,
+            names: name_server,
+            resolver: recursor,
+            authority,
+            claim,
+            ..
+        } = self;
         let remove = claim.keep()?;
         server.keep();
         name_server.keep();
@@ -302,13 +359,29 @@ impl World {
 
 /// Makes a key pair and returns the public half.
 fn make_key(path: &Path) -> Result<String> {
-    let words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "rehearsal", "-f"].map(AsRef::as_ref);
+    let words = [
+        "ssh-keygen",
+        "-q",
+        "-t",
+        "ed25519",
+        "-N",
+        "",
+        "-C",
+        "rehearsal",
+        "-f",
+    ]
+    .map(AsRef::as_ref);
     run(words.into_iter().chain([path.as_os_str()]), "")?;
     let public = path.with_extension("pub");
-    let text = fs::read_to_string(&public).with_context(|| format!("cannot read {}", public.display()))?;
+    let text =
+        fs::read_to_string(&public).with_context(|| format!("cannot read {}", public.display()))?;
     Ok(text.trim().to_owned())
 }
 
 fn joined<T>(thread: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
-    thread.join().unwrap_or_else(|_| Err(Failure::new("a part of the world panicked while it started")))
+    thread.join().unwrap_or_else(|_| {
+        Err(Failure::new(
+            "a part of the world panicked while it started",
+        ))
+    })
 }

@@ -40,7 +40,9 @@ pub fn missing() -> Vec<String> {
         }
     }
     if !PathBuf::from(SCHEMA).exists() {
-        lines.push("PowerDNS has no SQLite backend: apt-get install pdns-backend-sqlite3".to_owned());
+        lines.push(
+            "PowerDNS has no SQLite backend: apt-get install pdns-backend-sqlite3".to_owned(),
+        );
     }
     lines
 }

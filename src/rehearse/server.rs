@@ -60,16 +60,35 @@ impl Server {
         let root = directory.join("root");
         mount(image.base, &directory.join("disk"), &root)?;
         write_files(&root, network, image)?;
-        run(["ssh-keygen".as_ref(), "-A".as_ref(), "-f".as_ref(), root.as_os_str()], "")?;
+        run(
+            [
+                "ssh-keygen".as_ref(),
+                "-A".as_ref(),
+                "-f".as_ref(),
+                root.as_os_str(),
+            ],
+            "",
+        )?;
         let path = root.join("etc/ssh/ssh_host_ed25519_key.pub");
-        let host_key = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let host_key =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
 
         let script = directory.join("server.sh");
         write(&script, 0o600, SCRIPT)?;
         let number = network.ipv4(Party::Server).octets()[2].to_string();
-        let command = ["sh".as_ref(), script.as_os_str(), root.as_os_str(), number.as_ref()];
+        let command = [
+            "sh".as_ref(),
+            script.as_os_str(),
+            root.as_os_str(),
+            number.as_ref(),
+        ];
         let program = Program::start(directory, "server", command, &[])?;
-        let mut server = Self { directory: directory.to_owned(), network, host_key, program };
+        let mut server = Self {
+            directory: directory.to_owned(),
+            network,
+            host_key,
+            program,
+        };
         server.wait_until_up(None)?;
         Ok(server)
     }
@@ -80,7 +99,9 @@ impl Server {
     /// When the server is down or the command cannot be started; a command
     /// that fails is no error but an output with its status.
     pub fn exec(&self, command: &str) -> Result<Output> {
-        let leader = self.leader().ok_or_else(|| self.program.failure("is not running"))?;
+        let leader = self
+            .leader()
+            .ok_or_else(|| self.program.failure("is not running"))?;
         enter(leader, command).with_context(|| format!("cannot run `{command}` on the server"))
     }
 
@@ -100,14 +121,21 @@ impl Server {
 
     /// The line of its Ed25519 host key as known_hosts(5) wants it.
     pub fn known_host(&self) -> String {
-        format!("{} {}", self.network.ipv4(Party::Server), self.host_key.trim())
+        format!(
+            "{} {}",
+            self.network.ipv4(Party::Server),
+            self.host_key.trim()
+        )
     }
 
     /// The fingerprint of that key as OpenSSH prints it: `SHA256:…`.
     pub fn host_key_fingerprint(&self) -> String {
         let blob = self.host_key.split_whitespace().nth(1).unwrap_or_default();
         let blob = BASE64_STANDARD.decode(blob).unwrap_or_default();
-        format!("SHA256:{}", BASE64_STANDARD_NO_PAD.encode(Sha256::digest(blob)))
+        format!(
+            "SHA256:{}",
+            BASE64_STANDARD_NO_PAD.encode(Sha256::digest(blob))
+        )
     }
 
     /// Where its file system is seen from this machine.
@@ -124,9 +152,14 @@ impl Server {
     fn wait_until_up(&mut self, before: Option<u32>) -> Result<()> {
         let start = Instant::now();
         let script = self.program.id();
-        self.program.until(BOOT_LIMIT, || leader_below(script).is_some_and(|now| Some(now) != before))?;
+        self.program.until(BOOT_LIMIT, || {
+            leader_below(script).is_some_and(|now| Some(now) != before)
+        })?;
         let address = SocketAddr::from((self.network.ipv4(Party::Server), 22));
-        self.program.until(BOOT_LIMIT.saturating_sub(start.elapsed()), || answers_ssh(address))?;
+        self.program
+            .until(BOOT_LIMIT.saturating_sub(start.elapsed()), || {
+                answers_ssh(address)
+            })?;
         let state = self.exec("systemctl is-system-running --wait")?;
         let state = String::from_utf8_lossy(&state.stdout).trim().to_owned();
         if state == "running" {
@@ -134,7 +167,9 @@ impl Server {
         }
         let failed = self.exec("systemctl --failed --no-legend --plain")?;
         let failed = String::from_utf8_lossy(&failed.stdout).trim().to_owned();
-        Err(self.program.failure(&format!("is `{state}` instead of running: {failed}")))
+        Err(self
+            .program
+            .failure(&format!("is `{state}` instead of running: {failed}")))
     }
 
     fn leader(&self) -> Option<u32> {
@@ -163,11 +198,27 @@ fn mount(base: &Path, disk: &Path, root: &Path) -> Result<()> {
 /// What differs between one new server and the next.
 fn write_files(root: &Path, network: Network, image: &Image<'_>) -> Result<()> {
     let resolver = network.ipv4(Party::Resolver);
-    write(&root.join("etc/hostname"), 0o644, &format!("{}\n", image.hostname))?;
+    write(
+        &root.join("etc/hostname"),
+        0o644,
+        &format!("{}\n", image.hostname),
+    )?;
     let hosts = fs::read_to_string(root.join("etc/hosts")).unwrap_or_default();
-    write(&root.join("etc/hosts"), 0o644, &format!("127.0.1.1\t{}\n{hosts}", image.hostname))?;
-    write(&root.join("etc/resolv.conf"), 0o644, &format!("nameserver {resolver}\n"))?;
-    write(&root.join("etc/netplan/01-netcfg.yaml"), 0o600, &netplan(network, image.contabo_like))?;
+    write(
+        &root.join("etc/hosts"),
+        0o644,
+        &format!("127.0.1.1\t{}\n{hosts}", image.hostname),
+    )?;
+    write(
+        &root.join("etc/resolv.conf"),
+        0o644,
+        &format!("nameserver {resolver}\n"),
+    )?;
+    write(
+        &root.join("etc/netplan/01-netcfg.yaml"),
+        0o600,
+        &netplan(network, image.contabo_like),
+    )?;
     if image.contabo_like {
         let path = root.join("etc/sysctl.conf");
         let before = fs::read_to_string(&path).unwrap_or_default();
@@ -175,13 +226,21 @@ fn write_files(root: &Path, network: Network, image: &Image<'_>) -> Result<()> {
         // Debian 13 has no such link any more, but servers upgraded to it do.
         let link = root.join("etc/sysctl.d/99-sysctl.conf");
         if link.symlink_metadata().is_err() {
-            std::os::unix::fs::symlink("../sysctl.conf", &link).context("cannot link sysctl.conf")?;
+            std::os::unix::fs::symlink("../sysctl.conf", &link)
+                .context("cannot link sysctl.conf")?;
         }
     }
     let ssh = root.join("root/.ssh");
-    let made = fs::DirBuilder::new().mode(0o700).recursive(true).create(&ssh);
+    let made = fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(&ssh);
     made.with_context(|| format!("cannot make {}", ssh.display()))?;
-    write(&ssh.join("authorized_keys"), 0o600, &(image.authorized_keys.join("\n") + "\n"))
+    write(
+        &ssh.join("authorized_keys"),
+        0o600,
+        &(image.authorized_keys.join("\n") + "\n"),
+    )
 }
 
 fn netplan(network: Network, contabo_like: bool) -> String {
@@ -228,23 +287,54 @@ fn leader_below(script: Option<u32>) -> Option<u32> {
         .filter_map(|entry| {
             let id: u32 = entry.file_name().to_str()?.parse().ok()?;
             let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-            Some((id, stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?))
+            Some((
+                id,
+                stat.rsplit_once(')')?
+                    .1
+                    .split_whitespace()
+                    .nth(1)?
+                    .parse()
+                    .ok()?,
+            ))
         })
         .collect();
-    let children = |of: u32| parents.iter().filter(move |(_, parent)| *parent == of).map(|(id, _)| *id);
+    let children = |of: u32| {
+        parents
+            .iter()
+            .filter(move |(_, parent)| *parent == of)
+            .map(|(id, _)| *id)
+    };
     let nspawn = children(script?);
     nspawn.flat_map(children).find(|id| {
         let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+        let ids = status
+            .lines()
+            .find_map(|line| line.strip_prefix("NSpid:"))
+            .unwrap_or_default();
         ids.split_whitespace().collect::<Vec<_>>().get(1..) == Some(&["1"])
     })
 }
 
 fn enter(leader: u32, command: &str) -> std::io::Result<Output> {
     Command::new("nsenter")
-        .args(["--target", &leader.to_string(), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"])
+        .args([
+            "--target",
+            &leader.to_string(),
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--pid",
+            "--cgroup",
+            "--",
+        ])
         .args(["env", "-i", "HOME=/root", "LANG=C.UTF-8"])
-        .args(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", command])
+        .args([
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "sh",
+            "-c",
+            command,
+        ])
         .stdin(Stdio::null())
         .output()
 }
