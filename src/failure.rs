@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 /// What a fallible function of this crate returns.
-pub type Result<T> = std::result::Result<T, Failure>;
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// How the process ends; the numbers are part of the contract with pipelines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

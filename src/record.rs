@@ -1,6 +1,8 @@
 //! DNS names, record types and RRsets in one canonical form, so that what two
 //! providers write differently compares equal.
 
+pub mod wire;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
@@ -254,14 +256,29 @@ pub fn canonical(rtype: RType, value: &str) -> String {
             }
             fields.join(" ")
         }
-        RType::Caa | RType::Tlsa | RType::Soa => {
-            value.split_whitespace().collect::<Vec<_>>().join(" ")
-        }
+        RType::Caa => caa(value).unwrap_or_else(|| value.to_owned()),
+        RType::Tlsa => tlsa(value).unwrap_or_else(|| value.to_owned()),
+        RType::Soa => value.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase(),
     }
 }
 
 fn dotted(name: &str) -> String {
     format!("{}.", name.trim_end_matches('.').to_ascii_lowercase())
+}
+
+/// `flags tag "value"` (RFC 8659 section 4.1.1): tags compare without case, the value may come unquoted.
+fn caa(text: &str) -> Option<String> {
+    let (flags, rest) = text.trim().split_once(char::is_whitespace)?;
+    let (tag, value) = rest.trim_start().split_once(char::is_whitespace)?;
+    let value = escaped(txt_joined(value.trim()).as_bytes());
+    Some(format!("{flags} {} {value}", tag.to_ascii_lowercase()))
+}
+
+/// `usage selector matching data` (RFC 6698 section 2.2): the data may be cut by blanks, in any case.
+fn tlsa(text: &str) -> Option<String> {
+    let mut fields = text.split_whitespace();
+    let head = [fields.next()?, fields.next()?, fields.next()?].join(" ");
+    Some(format!("{head} {}", fields.collect::<String>().to_ascii_lowercase()))
 }
 
 /// The concatenated text of quoted character-strings; unquoted text is returned as it is.
@@ -300,25 +317,25 @@ pub fn txt_joined(value: &str) -> String {
 /// A TXT value as zone files and most APIs want it: quoted character-strings
 /// of at most 255 octets, quotes and backslashes escaped.
 pub fn txt_quoted(value: &str) -> String {
-    let chunks = value.as_bytes().chunks(255);
-    let quoted: Vec<String> = chunks
-        .map(|chunk| {
-            let mut text = String::from("\"");
-            for byte in chunk {
-                match byte {
-                    b'"' | b'\\' => {
-                        text.push('\\');
-                        text.push(char::from(*byte));
-                    }
-                    0x20..=0x7e => text.push(char::from(*byte)),
-                    other => text.push_str(&format!("\\{other:03}")),
-                }
-            }
-            text.push('"');
-            text
-        })
-        .collect();
+    let quoted: Vec<String> = value.as_bytes().chunks(255).map(escaped).collect();
     if quoted.is_empty() { "\"\"".to_owned() } else { quoted.join(" ") }
+}
+
+/// One quoted character-string (RFC 1035 section 5.1).
+fn escaped(octets: &[u8]) -> String {
+    let mut text = String::from("\"");
+    for octet in octets {
+        match octet {
+            b'"' | b'\\' => {
+                text.push('\\');
+                text.push(char::from(*octet));
+            }
+            0x20..=0x7e => text.push(char::from(*octet)),
+            other => text.push_str(&format!("\\{other:03}")),
+        }
+    }
+    text.push('"');
+    text
 }
 
 #[cfg(test)]
@@ -354,6 +371,8 @@ mod tests {
         assert_eq!(txt_joined(&quoted), long);
         assert_eq!(canonical(RType::Txt, "\"v=spf1 \" \"-all\""), "v=spf1 -all");
         assert_eq!(txt_joined(&txt_quoted("grün")), "grün");
+        assert_eq!(canonical(RType::Caa, "0 Issue  letsencrypt.org"), "0 issue \"letsencrypt.org\"");
+        assert_eq!(canonical(RType::Tlsa, "3 1 1 AB cd"), "3 1 1 abcd");
         assert_eq!(canonical(RType::Mx, "10  SMTP.wac.tax"), "10 smtp.wac.tax.");
     }
 }

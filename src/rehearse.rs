@@ -9,6 +9,7 @@ pub mod background;
 pub mod base;
 pub mod cleanup;
 pub mod far;
+pub mod mapping;
 pub mod mirror;
 pub mod names;
 pub mod needs;
@@ -16,6 +17,7 @@ pub mod network;
 pub mod program;
 pub mod resolver;
 pub mod server;
+pub mod story;
 mod smtp;
 
 use std::env;

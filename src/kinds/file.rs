@@ -1,0 +1,388 @@
+//! A file on the server, as a whole.
+
+use crate::kinds::shell::{PRELUDE, guard, print, sha256};
+use crate::ledger::{Edit, Made};
+use crate::observe::{FileSeen, Seen, quote};
+use crate::plan::Plan;
+use crate::remote::Script;
+use crate::resource::{Action, Blocked, Change, Probe, Resource, Sign};
+
+/// A file that is wholly mailctl's.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Absolute path.
+    pub path: String,
+    /// All of its content.
+    pub content: String,
+    /// `owner:group`.
+    pub owner: &'static str,
+    /// Permission bits.
+    pub mode: u32,
+    /// What it is for, for the reason in a plan.
+    pub purpose: &'static str,
+    /// A command that the new file must pass before it is put in place; `{}` is its path.
+    pub validate: Option<&'static str>,
+    /// Whether chasquid has to be restarted to learn of it.
+    pub restart: bool,
+    /// A command to run once it is in place.
+    pub then: Option<String>,
+    /// Whether a plan shows the text; what is long and dull to people is left out.
+    pub shown: bool,
+}
+
+impl File {
+    /// A file of root's that everybody may read.
+    pub fn new(path: impl Into<String>, content: impl Into<String>, purpose: &'static str) -> Self {
+        Self {
+            path: path.into(),
+            content: content.into(),
+            owner: "root:root",
+            mode: 0o644,
+            purpose,
+            validate: None,
+            restart: false,
+            then: None,
+            shown: true,
+        }
+    }
+
+    /// With other permission bits.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Not shown in a plan.
+    #[must_use]
+    pub fn dull(mut self) -> Self {
+        self.shown = false;
+        self
+    }
+
+    /// Something that chasquid only reads when it starts.
+    #[must_use]
+    pub fn restart(mut self) -> Self {
+        self.restart = true;
+        self
+    }
+
+    /// With a command to run once it is in place.
+    #[must_use]
+    pub fn then(mut self, command: impl Into<String>) -> Self {
+        self.then = Some(command.into());
+        self
+    }
+
+    /// The change that puts it in place, given the file that is there.
+    pub fn change(&self, id: String, seen: Option<&FileSeen>, why: impl Into<String>) -> Change {
+        let hash = seen.map(|f| sha256(&f.content));
+        let write = Write {
+            path: &self.path,
+            content: self.content.as_bytes(),
+            owner: self.owner,
+            mode: self.mode,
+            seen: hash.as_deref(),
+            validate: self.validate,
+        };
+        let mut text = String::new();
+        if self.restart {
+            text.push_str(&format!("{}\n", crate::kinds::RESTART_DUE));
+        }
+        text.push_str(&write.fragment());
+        if let Some(command) = &self.then {
+            text.push_str(&format!(
+                "{{ {command}; }} >\"$log\" 2>&1 || oops {} \"$log\"\n",
+                quote(&format!("{} is written, but `{command}` failed", self.path))
+            ));
+        }
+        let sign = if seen.is_some() {
+            Sign::Update
+        } else {
+            Sign::Create
+        };
+        let mut change = Change::new(
+            id,
+            sign,
+            why,
+            Action::Script(Script::new(format!("{PRELUDE}{text}"))),
+        )
+        .ledger([Edit::Add(Made::File(self.path.clone()))]);
+        if self.shown {
+            change = change.after(self.content.as_str());
+            if let Some(file) = seen {
+                change = change.before(file.text());
+            }
+        }
+        change
+    }
+
+    /// Why the file that is there will not do.
+    pub fn difference(&self, seen: Option<&FileSeen>) -> Option<String> {
+        let Some(file) = seen else {
+            return Some(format!("{} is missing", self.purpose));
+        };
+        if file.content != self.content.as_bytes() {
+            return Some(format!("{} differs", self.purpose));
+        }
+        if file.owner != self.owner {
+            return Some(format!(
+                "it belongs to {} instead of {}",
+                file.owner, self.owner
+            ));
+        }
+        (file.mode != self.mode)
+            .then(|| format!("its mode is {:o} instead of {:o}", file.mode, self.mode))
+    }
+}
+
+impl Resource for File {
+    fn id(&self) -> String {
+        format!("file {}", self.path)
+    }
+
+    fn probes(&self) -> Vec<Probe> {
+        vec![Probe::File(self.path.clone())]
+    }
+
+    fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
+        let file = seen.file(&self.path)?;
+        Ok(self
+            .difference(file)
+            .map(|why| self.change(self.id(), file, why))
+            .into_iter()
+            .collect())
+    }
+}
+
+/// Everything that writing a file takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// Absolute path; where it is a symbolic link, its target is written.
+    pub path: &'a str,
+    /// All of the new content.
+    pub content: &'a [u8],
+    /// `owner:group`.
+    pub owner: &'a str,
+    /// Permission bits.
+    pub mode: u32,
+    /// SHA-256 of the content that the plan saw, hexadecimal; `None`: there was no file.
+    pub seen: Option<&'a str>,
+    /// A command that the new file must pass before the switch; `{}` is its path.
+    pub validate: Option<&'a str>,
+}
+
+impl Write<'_> {
+    /// The shell fragment; it wants [`PRELUDE`] before it. The file is
+    /// replaced at once or, with a sentence on standard error, not at all.
+    pub fn fragment(&self) -> String {
+        let Self {
+            path, owner, mode, ..
+        } = self;
+        let (f, folder) = (
+            quote(path),
+            quote(path.rsplit_once('/').map_or("/", |(dir, _)| dir)),
+        );
+        let cannot = quote(&format!("{path} cannot be written"));
+        let data = print(self.content);
+        let validate = self.validate.map_or(String::new(), |command| {
+            let command = command.replace("{}", "\"$new\"");
+            let refused = quote(&format!("the new {path} is refused, the old one stays"));
+            format!("{command} >\"$log\" 2>&1 || {{ rm -f \"$new\"; oops {refused} \"$log\"; }}\n")
+        });
+        let guard = guard(path, self.seen);
+        format!(
+            "f={f}; if [ -L \"$f\" ]; then f=$(readlink -f \"$f\"); fi; new=$f.mailctl-new\n\
+             mkdir -p {folder} 2>\"$log\" || oops {cannot} \"$log\"\n\
+             {{ rm -f \"$new\" && (umask 077; {data} >\"$new\") && chown {owner} \"$new\" && chmod {mode:o} \"$new\"; }} 2>\"$log\" || \
+             {{ rm -f \"$new\"; oops {cannot} \"$log\"; }}\n\
+             {validate}{guard}mv -f \"$new\" \"$f\" 2>\"$log\" || {{ rm -f \"$new\"; oops {cannot} \"$log\"; }}\n",
+            owner = quote(owner),
+        )
+    }
+}
+
+/// A script that writes one file and nothing else; see [`Write`].
+pub fn write_script(
+    path: &str,
+    content: &[u8],
+    owner: &str,
+    mode: u32,
+    seen: Option<&str>,
+) -> Script {
+    let write = Write {
+        path,
+        content,
+        owner,
+        mode,
+        seen,
+        validate: None,
+    };
+    Script::new(format!("{PRELUDE}{}", write.fragment()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::shell::{CHANGED, run};
+    use crate::observe::Answer;
+
+    const PATH: &str = "/etc/x.conf";
+
+    fn seen(file: Option<FileSeen>) -> Seen {
+        let mut seen = Seen::new();
+        seen.put(Probe::File(PATH.into()), Answer::File(file));
+        seen
+    }
+
+    fn found(content: &str, owner: &str, mode: u32) -> Option<FileSeen> {
+        Some(FileSeen {
+            owner: owner.into(),
+            mode,
+            content: content.into(),
+        })
+    }
+
+    fn sign(seen: &Seen) -> Option<Sign> {
+        let file = File::new(PATH, "a\n", "the test");
+        file.diff(seen, &Plan::default())
+            .expect("decided")
+            .first()
+            .map(|c| c.sign)
+    }
+
+    #[test]
+    fn absent_different_equal_unreadable() {
+        assert_eq!(sign(&seen(None)), Some(Sign::Create));
+        assert_eq!(
+            sign(&seen(found("b\n", "root:root", 0o644))),
+            Some(Sign::Update)
+        );
+        assert_eq!(
+            sign(&seen(found("a\n", "root:root", 0o600))),
+            Some(Sign::Update)
+        );
+        assert_eq!(
+            sign(&seen(found("a\n", "mail:mail", 0o644))),
+            Some(Sign::Update)
+        );
+        assert_eq!(sign(&seen(found("a\n", "root:root", 0o644))), None);
+        let mut unreadable = Seen::new();
+        unreadable.put(Probe::File(PATH.into()), Answer::Failed(Blocked::new("no")));
+        assert!(
+            File::new(PATH, "a\n", "")
+                .diff(&unreadable, &Plan::default())
+                .is_err()
+        );
+    }
+
+    fn owner() -> String {
+        format!("{}:{}", nix::unistd::getuid(), nix::unistd::getgid())
+    }
+
+    #[test]
+    fn the_script_writes_any_bytes_with_mode_and_parents() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("a b/it's");
+        let name = path.to_str().expect("utf-8");
+        let content: Vec<u8> = (0..=255).collect();
+        let (code, _, err) = run(&write_script(name, &content, &owner(), 0o640, None).text);
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert_eq!(std::fs::read(&path).expect("file"), content);
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(
+            std::fs::metadata(&path).expect("file").permissions().mode() & 0o7777,
+            0o640
+        );
+        let left: Vec<_> = std::fs::read_dir(path.parent().expect("dir"))
+            .expect("dir")
+            .collect();
+        assert_eq!(left.len(), 1, "no temporary file stays behind");
+    }
+
+    #[test]
+    fn what_changed_since_the_plan_is_left_alone() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("f");
+        std::fs::write(&path, "mine").expect("write");
+        let name = path.to_str().expect("utf-8");
+        for hash in [None, Some(sha256(b"other"))] {
+            let (code, _, err) =
+                run(&write_script(name, b"new", &owner(), 0o644, hash.as_deref()).text);
+            assert_eq!(code, CHANGED);
+            assert!(
+                err.contains("changed on the server since the plan"),
+                "{err}"
+            );
+            assert_eq!(std::fs::read(&path).expect("file"), b"mine");
+        }
+        let (code, ..) =
+            run(&write_script(name, b"new", &owner(), 0o644, Some(&sha256(b"mine"))).text);
+        assert_eq!(code, 0);
+        assert_eq!(std::fs::read(&path).expect("file"), b"new");
+    }
+
+    #[test]
+    fn a_link_stays_a_link() {
+        let dir = tempfile::tempdir().expect("dir");
+        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+        std::fs::write(&target, "old").expect("write");
+        std::os::unix::fs::symlink(&target, &link).expect("link");
+        let hash = sha256(b"old");
+        let (code, ..) = run(&write_script(
+            link.to_str().expect("utf-8"),
+            b"new",
+            &owner(),
+            0o644,
+            Some(&hash),
+        )
+        .text);
+        assert_eq!(code, 0);
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&target).expect("file"), b"new");
+    }
+
+    #[test]
+    fn what_does_not_validate_is_not_put_in_place() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("f");
+        let owner = owner();
+        let write = Write {
+            path: path.to_str().expect("utf-8"),
+            content: b"bad",
+            owner: &owner,
+            mode: 0o644,
+            seen: None,
+            validate: Some("grep good {}"),
+        };
+        let (code, _, err) = run(&format!("{PRELUDE}{}", write.fragment()));
+        assert_eq!(code, 1);
+        assert!(err.contains("is refused, the old one stays"), "{err}");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_full_disk_is_told_as_such_and_leaves_the_old_file() {
+        // Mounting wants root; a file system of its own keeps the rest of the machine out of it.
+        let dir = tempfile::tempdir().expect("dir");
+        let at = dir.path().to_str().expect("utf-8");
+        let content = vec![b'x'; 1 << 20];
+        let path = format!("{at}/f");
+        let hash = sha256(b"old");
+        let write = write_script(&path, &content, &owner(), 0o644, Some(&hash)).text;
+        let (code, _, err) = run(&format!(
+            "exec unshare --mount sh -s <<'EOF'\nmount -t tmpfs -o size=64k none {at} || exit 99\nprintf old >{path}\n\
+             main() {{\n{write}\n}}\n(main) </dev/null; code=$?\n[ \"$(cat {path})\" = old ] || exit 98\nls {at}/*new* 2>/dev/null && exit 97\nexit $code\nEOF"
+        ));
+        if code == 99 || err.contains("unshare") {
+            return skipped("a full disk: mounting is not permitted here");
+        }
+        assert_eq!(code, 1, "{err}");
+        assert!(err.contains("the disk of the server is full"), "{err}");
+    }
+
+    #[allow(clippy::print_stderr)]
+    fn skipped(what: &str) {
+        eprintln!("skipped: {what}");
+    }
+}
