@@ -178,6 +178,9 @@ pub fn remove_kept() -> Result<Vec<u8>> {
 
 fn remove_where(chosen: impl Fn(&Path) -> bool) -> Result<Vec<u8>> {
     let mut owned = Vec::new();
+    if !Path::new(WORLDS).exists() {
+        return Ok(Vec::new());
+    }
     {
         let _guard = lock_worlds()?;
         for entry in fs::read_dir(WORLDS).with_context(|| format!("cannot read {WORLDS}"))? {
