@@ -160,7 +160,10 @@ fn build(recipe: &Recipe, tree: &Path, lock: File, report: &(dyn Fn(&str) + Sync
     // Complete trees only ever appear by rename.
     let part = tree.with_extension("part");
     remove_tree(&part)?;
-    let mut child = Command::new("mmdebstrap")
+    // In a mount namespace of its own: mmdebstrap mounts /proc, /sys and /dev/shm
+    // in the tree, and killed it would leave them there for `rm` to walk into.
+    let mut child = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "mmdebstrap"])
         .args(&recipe.options)
         .arg(recipe.suite.as_str())
         .arg(&part)
