@@ -17,6 +17,8 @@ use crate::failure::{Context, Result};
 
 const DIRECTORY_PORT: u16 = 14000;
 const MANAGEMENT_PORT: u16 = 15000;
+/// As public authorities have it, so that renewal dates are realistic.
+const VALIDITY: Duration = Duration::from_hours(90 * 24);
 
 /// The running authority.
 pub struct Authority {
@@ -45,32 +47,49 @@ impl Authority {
             "tlsPort": 443,
             "ocspResponderURL": "",
             "externalAccountBindingRequired": false,
+            "certificateValidityPeriod": VALIDITY.as_secs(),
         }});
-        fs::write(&config, settings.to_string()).with_context(|| format!("cannot write {}", config.display()))?;
+        fs::write(&config, settings.to_string())
+            .with_context(|| format!("cannot write {}", config.display()))?;
 
         let resolver = format!("{}:53", network.ipv4(Party::Resolver));
         let command = ["pebble".as_ref(), "-config".as_ref(), config.as_os_str()];
-        let command = command.into_iter().chain(["-strict", "-dnsserver", &resolver].map(AsRef::as_ref));
+        let command = command
+            .into_iter()
+            .chain(["-strict", "-dnsserver", &resolver].map(AsRef::as_ref));
         // Every run is to go the same way: no random pauses, no random refusals,
         // and no authorization of an earlier order taken for a new one.
-        let environment = [("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "0"), ("PEBBLE_AUTHZREUSE", "0")];
+        let environment = [
+            ("PEBBLE_VA_NOSLEEP", "1"),
+            ("PEBBLE_WFE_NONCEREJECT", "0"),
+            ("PEBBLE_AUTHZREUSE", "0"),
+        ];
         let mut program = Program::start(directory, "pebble", command, &environment)?;
         for port in [DIRECTORY_PORT, MANAGEMENT_PORT] {
             let listening = || TcpStream::connect(SocketAddr::from((address, port))).is_ok();
             program.until(Duration::from_secs(30), listening)?;
         }
         let issuing_root = background.wait(async move {
-            let certificate = Certificate::from_pem(root_pem.as_bytes()).context("the authority's own root")?;
+            let certificate =
+                Certificate::from_pem(root_pem.as_bytes()).context("the authority's own root")?;
             let client = client(|builder| builder.tls_certs_only([certificate]))?;
             let url = format!("https://{address}:{MANAGEMENT_PORT}/roots/0");
             body("pebble does not tell its root", client.get(url)).await
         })?;
-        Ok(Self { network, root, issuing_root, program })
+        Ok(Self {
+            network,
+            root,
+            issuing_root,
+            program,
+        })
     }
 
     /// The URL of the ACME directory, as `certificates.authority` wants it.
     pub fn directory(&self) -> String {
-        format!("https://{}:{DIRECTORY_PORT}/dir", self.network.ipv4(Party::Authority))
+        format!(
+            "https://{}:{DIRECTORY_PORT}/dir",
+            self.network.ipv4(Party::Authority)
+        )
     }
 
     /// A PEM file with the trust anchor of that URL, as `certificates.root` wants it.
@@ -93,10 +112,15 @@ impl Authority {
 fn write_certificates(directory: &Path, root: &Path, address: IpAddr) -> Result<String> {
     let key = KeyPair::generate().context("cannot make a key")?;
     let mut params = CertificateParams::new([]).context("cannot describe a certificate")?;
-    params.distinguished_name.push(DnType::CommonName, "mailctl rehearsal");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "mailctl rehearsal");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let root_pem = params.self_signed(&key).context("cannot make a certificate")?.pem();
+    let root_pem = params
+        .self_signed(&key)
+        .context("cannot make a certificate")?
+        .pem();
     let issuer = Issuer::new(params, key);
 
     let leaf_key = KeyPair::generate().context("cannot make a key")?;

@@ -22,7 +22,11 @@ impl Background {
     /// # Errors
     /// When the thread cannot be started.
     pub fn new() -> Result<Self> {
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("rehearsal").enable_all().build();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("rehearsal")
+            .enable_all()
+            .build();
         let runtime = runtime.context("cannot start a thread")?;
         let handle = runtime.handle().clone();
         Ok(Self(Arc::new(Owner(Some(runtime), handle))))
@@ -32,13 +36,18 @@ impl Background {
     ///
     /// # Errors
     /// Those of `work`, or when it panicked.
-    pub fn wait<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    pub fn wait<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.spawn(async move {
             // The receiver below outlives this send.
             let _ = sender.send(work.await);
         });
-        receiver.recv().unwrap_or_else(|_| Err(Failure::new("a task of the rehearsal ended early")))
+        receiver
+            .recv()
+            .unwrap_or_else(|_| Err(Failure::new("a task of the rehearsal ended early")))
     }
 
     /// Starts `work` there.
@@ -61,7 +70,9 @@ impl Drop for Owner {
 /// # Errors
 /// When a certificate in it is unsound.
 pub fn client(adapt: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client> {
-    let builder = Client::builder().no_proxy().timeout(Duration::from_secs(10));
+    let builder = Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(10));
     adapt(builder).build().context("cannot make an HTTP client")
 }
 
@@ -73,5 +84,9 @@ pub async fn body(what: &str, request: RequestBuilder) -> Result<String> {
     let response = request.send().await.with_context(|| what.to_owned())?;
     let status = response.status();
     let text = response.text().await.with_context(|| what.to_owned())?;
-    if status.is_success() { Ok(text) } else { Err(Failure::new(what).because(format!("{status}: {text}"))) }
+    if status.is_success() {
+        Ok(text)
+    } else {
+        Err(Failure::new(what).because(format!("{status}: {text}")))
+    }
 }

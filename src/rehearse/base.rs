@@ -79,9 +79,16 @@ impl FromStr for Suite {
 ///
 /// # Errors
 /// When the cache cannot be written or mmdebstrap fails.
-pub fn tree(suite: Suite, cache: &Path, mirror: &Mirror, report: &(dyn Fn(&str) + Sync)) -> Result<PathBuf> {
+pub fn tree(
+    suite: Suite,
+    cache: &Path,
+    mirror: &Mirror,
+    report: &(dyn Fn(&str) + Sync),
+) -> Result<PathBuf> {
     fs::create_dir_all(cache).with_context(|| format!("cannot make {}", cache.display()))?;
-    let cache = cache.canonicalize().with_context(|| format!("cannot find {}", cache.display()))?;
+    let cache = cache
+        .canonicalize()
+        .with_context(|| format!("cannot find {}", cache.display()))?;
     let recipe = Recipe::new(suite, mirror);
     let tree = cache.join(recipe.name());
     if tree.is_dir() {
@@ -91,8 +98,11 @@ pub fn tree(suite: Suite, cache: &Path, mirror: &Mirror, report: &(dyn Fn(&str) 
     let lock = OpenOptions::new().create(true).append(true).open(&path);
     let lock = lock.with_context(|| format!("cannot write {}", path.display()))?;
     if lock.try_lock().is_err() {
-        report(&format!("another process builds the {suite} base system; waiting for it"));
-        lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+        report(&format!(
+            "another process builds the {suite} base system; waiting for it"
+        ));
+        lock.lock()
+            .with_context(|| format!("cannot lock {}", path.display()))?;
     }
     if !tree.is_dir() {
         build(&recipe, &tree, lock, report)?;
@@ -116,31 +126,53 @@ impl Recipe {
             format!("--setup-hook={BEGIN}"),
             format!("--customize-hook={FINISH}"),
         ];
-        options.extend(mirror.proxies.iter().map(|(key, url)| format!("--aptopt={key} \"{url}\"")));
-        Self { suite, options, sources: mirror.entries(suite.as_str()) }
+        options.extend(
+            mirror
+                .proxies
+                .iter()
+                .map(|(key, url)| format!("--aptopt={key} \"{url}\"")),
+        );
+        Self {
+            suite,
+            options,
+            sources: mirror.entries(suite.as_str()),
+        }
     }
 
     /// A name for the tree that it makes.
     fn name(&self) -> String {
         let text = [&self.options[..], &self.sources].concat().join("\0");
-        let hash: String = Sha256::digest(text).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = Sha256::digest(text)
+            .iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         format!("{}-{hash}", self.suite)
     }
 }
 
 fn build(recipe: &Recipe, tree: &Path, lock: File, report: &(dyn Fn(&str) + Sync)) -> Result<()> {
     let start = Instant::now();
-    report(&format!("building the {} base system with mmdebstrap; once, about a minute", recipe.suite));
+    report(&format!(
+        "building the {} base system with mmdebstrap; once, about a minute",
+        recipe.suite
+    ));
     // Complete trees only ever appear by rename.
     let part = tree.with_extension("part");
     remove_tree(&part)?;
-    let mut child = Command::new("mmdebstrap")
+    // In a mount namespace of its own: mmdebstrap mounts /proc, /sys and /dev/shm
+    // in the tree, and killed it would leave them there for `rm` to walk into.
+    let mut child = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "mmdebstrap"])
         .args(&recipe.options)
         .arg(recipe.suite.as_str())
         .arg(&part)
         .args(&recipe.sources)
         // Held until mmdebstrap ends, even where this process is killed before.
-        .stdin(lock.try_clone().context("cannot duplicate a file descriptor")?)
+        .stdin(
+            lock.try_clone()
+                .context("cannot duplicate a file descriptor")?,
+        )
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -148,7 +180,10 @@ fn build(recipe: &Recipe, tree: &Path, lock: File, report: &(dyn Fn(&str) + Sync
     let mut lines = Vec::new();
     if let Some(stderr) = child.stderr.take() {
         for line in BufReader::new(stderr).lines().map_while(|line| line.ok()) {
-            if let Some(step) = line.strip_prefix("I: ").filter(|step| !step.starts_with("running ")) {
+            if let Some(step) = line
+                .strip_prefix("I: ")
+                .filter(|step| !step.starts_with("running "))
+            {
                 report(step);
             }
             lines.push(line);
@@ -164,20 +199,32 @@ fn build(recipe: &Recipe, tree: &Path, lock: File, report: &(dyn Fn(&str) + Sync
             .hint("check that `apt-get update` works on this machine"));
     }
     remove_outdated(recipe.suite, tree, &part)?;
-    fs::rename(&part, tree).with_context(|| format!("cannot rename {} to {}", part.display(), tree.display()))?;
-    report(&format!("the base system is in {} after {} s", tree.display(), start.elapsed().as_secs()));
+    fs::rename(&part, tree)
+        .with_context(|| format!("cannot rename {} to {}", part.display(), tree.display()))?;
+    report(&format!(
+        "the base system is in {} after {} s",
+        tree.display(),
+        start.elapsed().as_secs()
+    ));
     drop(lock);
     Ok(())
 }
 
 /// Removes trees of the same suite by other recipes, unless a server runs on one.
 fn remove_outdated(suite: Suite, tree: &Path, part: &Path) -> Result<()> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").context("cannot read the list of mounts")?;
+    let mounts =
+        fs::read_to_string("/proc/self/mountinfo").context("cannot read the list of mounts")?;
     let cache = tree.parent().unwrap_or(tree);
-    for entry in fs::read_dir(cache).with_context(|| format!("cannot read {}", cache.display()))?.flatten() {
+    for entry in fs::read_dir(cache)
+        .with_context(|| format!("cannot read {}", cache.display()))?
+        .flatten()
+    {
         let path = entry.path();
         let ours = path == tree || path == part;
-        let of_suite = entry.file_name().to_string_lossy().starts_with(&format!("{suite}-"));
+        let of_suite = entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(&format!("{suite}-"));
         if of_suite && !ours && !mounts.contains(&*path.to_string_lossy()) {
             remove_tree(&path)?;
         }
@@ -188,7 +235,16 @@ fn remove_outdated(suite: Suite, tree: &Path, part: &Path) -> Result<()> {
 /// Without following mounts that an interrupted build may have left in it.
 fn remove_tree(tree: &Path) -> Result<()> {
     let tree = tree.as_os_str();
-    run(["rm".as_ref(), "-rf".as_ref(), "--one-file-system".as_ref(), tree], "").map(|_| ())
+    run(
+        [
+            "rm".as_ref(),
+            "-rf".as_ref(),
+            "--one-file-system".as_ref(),
+            tree,
+        ],
+        "",
+    )
+    .map(|_| ())
 }
 
 #[cfg(test)]
@@ -198,10 +254,19 @@ mod tests {
     #[test]
     fn another_mirror_or_suite_makes_another_tree() {
         let mirror = Mirror::default();
-        let other = Mirror { archive: "http://10.0.0.5/debian".into(), ..Mirror::default() };
+        let other = Mirror {
+            archive: "http://10.0.0.5/debian".into(),
+            ..Mirror::default()
+        };
         let name = |suite, mirror| Recipe::new(suite, mirror).name();
-        assert_eq!(name(Suite::Bookworm, &mirror), name(Suite::Bookworm, &mirror));
-        assert_ne!(name(Suite::Bookworm, &mirror), name(Suite::Bookworm, &other));
+        assert_eq!(
+            name(Suite::Bookworm, &mirror),
+            name(Suite::Bookworm, &mirror)
+        );
+        assert_ne!(
+            name(Suite::Bookworm, &mirror),
+            name(Suite::Bookworm, &other)
+        );
         assert!(name(Suite::Trixie, &mirror).starts_with("trixie-"));
     }
 }

@@ -45,14 +45,23 @@ impl Claim {
             match DirBuilder::new().mode(0o700).create(&directory) {
                 Ok(()) => return Self::take(number, directory),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Failure::new(format!("cannot make {}", directory.display())).because(error)),
+                Err(error) => {
+                    return Err(
+                        Failure::new(format!("cannot make {}", directory.display())).because(error)
+                    );
+                }
             }
         }
-        Err(Failure::new(format!("all 254 worlds in {WORLDS} are taken")).hint(format!("remove those that were kept: sh {WORLDS}/N/remove.sh")))
+        Err(
+            Failure::new(format!("all 254 worlds in {WORLDS} are taken")).hint(format!(
+                "remove those that were kept: sh {WORLDS}/N/remove.sh"
+            )),
+        )
     }
 
     fn take(number: u8, directory: PathBuf) -> Result<Self> {
-        let lock = lock_of(&directory)?.ok_or_else(|| Failure::new("a new directory is locked by another process"))?;
+        let lock = lock_of(&directory)?
+            .ok_or_else(|| Failure::new("a new directory is locked by another process"))?;
         for name in ["pid", "log", "root", "disk"] {
             DirBuilder::new()
                 .mode(0o755)
@@ -72,7 +81,12 @@ impl Claim {
             .stderr(Stdio::null())
             .spawn()
             .context("cannot start the process that removes a world")?;
-        Ok(Self { number, directory, remover: Some(remover), kept: false })
+        Ok(Self {
+            number,
+            directory,
+            remover: Some(remover),
+            kept: false,
+        })
     }
 
     /// The number, 1 to 254.
@@ -93,8 +107,15 @@ impl Claim {
         self.remove();
         match traces(self.number) {
             left if left.is_empty() => Ok(()),
-            left => Err(Failure::new(format!("parts of world {} are left: {}", self.number, left.join(", ")))
-                .hint(format!("sh {}/remove.sh, or restart this machine", self.directory.display()))),
+            left => Err(Failure::new(format!(
+                "parts of world {} are left: {}",
+                self.number,
+                left.join(", ")
+            ))
+            .hint(format!(
+                "sh {}/remove.sh, or restart this machine",
+                self.directory.display()
+            ))),
         }
     }
 
@@ -106,7 +127,10 @@ impl Claim {
         let mark = self.directory.join(KEPT);
         fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))?;
         if let Some(mut remover) = self.remover.take() {
-            let told = remover.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(b"keep\n"));
+            let told = remover
+                .stdin
+                .take()
+                .map_or(Ok(()), |mut stdin| stdin.write_all(b"keep\n"));
             let _ = remover.wait();
             told.context("the process that removes the world is gone")?;
         }
@@ -154,11 +178,18 @@ pub fn remove_kept() -> Result<Vec<u8>> {
 
 fn remove_where(chosen: impl Fn(&Path) -> bool) -> Result<Vec<u8>> {
     let mut owned = Vec::new();
+    if !Path::new(WORLDS).exists() {
+        return Ok(Vec::new());
+    }
     {
         let _guard = lock_worlds()?;
         for entry in fs::read_dir(WORLDS).with_context(|| format!("cannot read {WORLDS}"))? {
-            let directory = entry.with_context(|| format!("cannot read {WORLDS}"))?.path();
-            let number = directory.file_name().and_then(|n| n.to_str()?.parse::<u8>().ok());
+            let directory = entry
+                .with_context(|| format!("cannot read {WORLDS}"))?
+                .path();
+            let number = directory
+                .file_name()
+                .and_then(|n| n.to_str()?.parse::<u8>().ok());
             if let Some(number) = number
                 && chosen(&directory)
                 && let Some(lock) = lock_of(&directory)?
@@ -188,7 +219,9 @@ fn run_script(directory: &Path, lock: Stdio) -> Result<()> {
         .stdout(lock)
         .stderr(Stdio::null())
         .status();
-    status.map(|_| ()).with_context(|| format!("cannot run {}", script.display()))
+    status
+        .map(|_| ())
+        .with_context(|| format!("cannot run {}", script.display()))
 }
 
 /// What is there of world `number`, in words; empty after a removal.
@@ -211,7 +244,9 @@ pub fn traces(number: u8) -> Vec<String> {
             found.push(path.display().to_string());
         }
     }
-    let table = Command::new("nft").args(["list", "table", "ip", &network.table()]).output();
+    let table = Command::new("nft")
+        .args(["list", "table", "ip", &network.table()])
+        .output();
     if table.is_ok_and(|output| output.status.success()) {
         found.push(format!("table ip {}", network.table()));
     }

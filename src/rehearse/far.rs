@@ -58,11 +58,16 @@ impl Far {
     pub fn start(network: Network, background: &Background) -> Result<Self> {
         let mailbox = Arc::new(Mailbox::default());
         let acceptor = acceptor()?;
-        let addresses: [IpAddr; 2] = [network.ipv4(Party::Far).into(), network.ipv6(Party::Far).into()];
+        let addresses: [IpAddr; 2] = [
+            network.ipv4(Party::Far).into(),
+            network.ipv6(Party::Far).into(),
+        ];
         for ip in addresses {
             let address = SocketAddr::new(ip, 25);
             let listener = background.wait(async move {
-                TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+                TcpListener::bind(address)
+                    .await
+                    .with_context(|| format!("cannot listen on {address}"))
             })?;
             background.spawn(listen(listener, acceptor.clone(), mailbox.clone()));
         }
@@ -71,12 +76,15 @@ impl Far {
 
     /// Its address of each family.
     pub fn addresses(&self) -> [IpAddr; 2] {
-        [self.network.ipv4(Party::Far).into(), self.network.ipv6(Party::Far).into()]
+        [
+            self.network.ipv4(Party::Far).into(),
+            self.network.ipv6(Party::Far).into(),
+        ]
     }
 
     /// Takes mail for every address of `domain` from now on.
     pub fn accept(&self, domain: &Name) {
-        self.mailbox.rules().domains.insert(domain.clone());
+        self.mailbox.accept(domain);
     }
 
     /// Answers RCPT for `address` with `reply`, such as `452 4.2.2 mailbox full`; `None`: takes it again.
@@ -91,11 +99,15 @@ impl Far {
 
     /// What has arrived so far, in that order.
     pub fn received(&self) -> Vec<Received> {
-        self.mailbox.messages().clone()
+        self.mailbox.received()
     }
 
     /// Waits for the first message, also an earlier one, that `wanted` is true for.
-    pub fn wait_for(&self, wanted: impl Fn(&Received) -> bool, limit: Duration) -> Option<Received> {
+    pub fn wait_for(
+        &self,
+        wanted: impl Fn(&Received) -> bool,
+        limit: Duration,
+    ) -> Option<Received> {
         let end = Instant::now() + limit;
         let mut messages = self.mailbox.messages();
         loop {
@@ -130,12 +142,22 @@ impl Mailbox {
         if let Some(reply) = rules.answers.get(&address.to_lowercase()) {
             return reply.clone();
         }
-        let domain = address.rsplit_once('@').and_then(|(_, domain)| Name::parse(domain).ok());
+        let domain = address
+            .rsplit_once('@')
+            .and_then(|(_, domain)| Name::parse(domain).ok());
         match domain {
             Some(domain) if rules.domains.contains(&domain) => "250 2.1.5 OK".into(),
             Some(_) => "550 5.7.1 no mail is relayed here".into(),
             None => "501 5.1.3 this is no address".into(),
         }
+    }
+
+    pub(super) fn accept(&self, domain: &Name) {
+        self.rules().domains.insert(domain.clone());
+    }
+
+    pub(super) fn received(&self) -> Vec<Received> {
+        self.messages().clone()
     }
 
     pub(super) fn store(&self, message: Received) {
@@ -160,7 +182,11 @@ fn acceptor() -> Result<TlsAcceptor> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key))
+        .and_then(|builder| {
+            builder
+                .with_no_client_auth()
+                .with_single_cert(vec![made.cert.der().clone()], key)
+        })
         .context("cannot set up TLS")?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
@@ -178,7 +204,12 @@ async fn listen(listener: TcpListener, acceptor: TlsAcceptor, mailbox: Arc<Mailb
 }
 
 /// One connection. Errors end it, as the client sees for itself.
-async fn serve(stream: TcpStream, peer: SocketAddr, acceptor: TlsAcceptor, mailbox: Arc<Mailbox>) -> Option<()> {
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    acceptor: TlsAcceptor,
+    mailbox: Arc<Mailbox>,
+) -> Option<()> {
     let mut session = Session::new(peer, &mailbox);
     if let Outcome::StartTls(stream) = smtp::converse(stream, &mut session).await.ok()? {
         let stream = acceptor.accept(stream).await.ok()?;

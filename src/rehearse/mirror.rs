@@ -10,7 +10,16 @@ use reqwest::Url;
 
 /// The suites of Debian that an archive can be recognised by.
 const DEBIAN_SUITES: [&str; 10] = [
-    "bullseye", "bookworm", "trixie", "forky", "sid", "oldoldstable", "oldstable", "stable", "testing", "unstable",
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "sid",
+    "oldoldstable",
+    "oldstable",
+    "stable",
+    "testing",
+    "unstable",
 ];
 
 /// The two archives of a Debian system, without trailing slash.
@@ -52,7 +61,11 @@ impl Mirror {
             }
         }
         let options = ["Acquire::http::Proxy", "Acquire::https::Proxy"];
-        if let Ok(output) = Command::new("apt-config").arg("dump").args(options).output() {
+        if let Ok(output) = Command::new("apt-config")
+            .arg("dump")
+            .args(options)
+            .output()
+        {
             mirror.read_proxies(&String::from_utf8_lossy(&output.stdout));
         }
         mirror
@@ -69,26 +82,40 @@ impl Mirror {
 
     /// The host names that the server must be able to resolve; literal addresses are not among them.
     pub fn hosts(&self) -> BTreeSet<String> {
-        self.urls().filter_map(|url| url.domain().map(str::to_owned)).collect()
+        self.urls()
+            .filter_map(|url| url.domain().map(str::to_owned))
+            .collect()
     }
 
     /// The TCP ports that the server must be able to reach.
     pub fn ports(&self) -> BTreeSet<u16> {
-        self.urls().filter_map(|url| url.port_or_known_default()).chain([80, 443]).collect()
+        self.urls()
+            .filter_map(|url| url.port_or_known_default())
+            .chain([80, 443])
+            .collect()
     }
 
     fn urls(&self) -> impl Iterator<Item = Url> {
         let proxies = self.proxies.iter().map(|(_, url)| url);
-        [&self.archive, &self.security].into_iter().chain(proxies).filter_map(|url| Url::parse(url).ok())
+        [&self.archive, &self.security]
+            .into_iter()
+            .chain(proxies)
+            .filter_map(|url| Url::parse(url).ok())
     }
 
     /// One-line style, sources.list(5): `deb [options] uri suite component…`.
     fn read_list(&mut self, text: &str) {
         for line in text.lines() {
             let line = line.split('#').next().unwrap_or_default();
-            let Some(rest) = line.trim().strip_prefix("deb ") else { continue };
+            let Some(rest) = line.trim().strip_prefix("deb ") else {
+                continue;
+            };
             let rest = rest.trim_start();
-            let rest = if rest.starts_with('[') { rest.split_once(']').map_or("", |(_, r)| r) } else { rest };
+            let rest = if rest.starts_with('[') {
+                rest.split_once(']').map_or("", |(_, r)| r)
+            } else {
+                rest
+            };
             let mut words = rest.split_whitespace();
             if let (Some(uri), Some(suite)) = (words.next(), words.next()) {
                 self.learn(uri, suite);
@@ -159,7 +186,10 @@ mod tests {
         );
         assert_eq!(mirror.archive, "http://10.0.0.5:3142/debian");
         assert_eq!(mirror.security, "http://10.0.0.5:3142/sec");
-        assert!(mirror.hosts().is_empty(), "literal addresses need no resolver");
+        assert!(
+            mirror.hosts().is_empty(),
+            "literal addresses need no resolver"
+        );
         assert_eq!(mirror.ports(), BTreeSet::from([80, 443, 3142]));
     }
 

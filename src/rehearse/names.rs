@@ -55,7 +55,12 @@ impl Names {
     /// # Errors
     /// When PowerDNS does not start, for example because port 53 is taken on
     /// all addresses, or refuses a zone.
-    pub fn start(directory: &Path, network: Network, zones: &[Name], background: &Background) -> Result<Self> {
+    pub fn start(
+        directory: &Path,
+        network: Network,
+        zones: &[Name],
+        background: &Background,
+    ) -> Result<Self> {
         let mut random = [0; 24];
         aws_lc_rs::rand::fill(&mut random).context("no random bytes for a token")?;
         let token = Secret::new(BASE64_URL_SAFE_NO_PAD.encode(random));
@@ -68,12 +73,25 @@ impl Names {
         let mut program = Program::start(directory, "pdns_server", ["pdns_server", &config], &[])?;
         let api = SocketAddr::from((network.ipv4(Party::Names), API_PORT));
         program
-            .until(Duration::from_secs(30), || std::net::TcpStream::connect(api).is_ok())
-            .map_err(|f| f.hint("another name server may listen on port 53 of all addresses: see `ss -lntup`"))?;
+            .until(Duration::from_secs(30), || {
+                std::net::TcpStream::connect(api).is_ok()
+            })
+            .map_err(|f| {
+                f.hint(
+                    "another name server may listen on port 53 of all addresses: see `ss -lntup`",
+                )
+            })?;
 
         let client = client(|builder| builder)?;
         let background = background.clone();
-        let names = Self { network, token, zones: Mutex::default(), client, background, program };
+        let names = Self {
+            network,
+            token,
+            zones: Mutex::default(),
+            client,
+            background,
+            program,
+        };
         names.add_zone(&Name::root())?;
         names.add_zone(&own_zone())?;
         for zone in network.reverse_zones().iter().chain(zones) {
@@ -86,7 +104,10 @@ impl Names {
 
     /// Where it answers: port 53 over IPv4 and IPv6.
     pub fn addresses(&self) -> [SocketAddr; 2] {
-        let ip: [IpAddr; 2] = [self.network.ipv4(Party::Names).into(), self.network.ipv6(Party::Names).into()];
+        let ip: [IpAddr; 2] = [
+            self.network.ipv4(Party::Names).into(),
+            self.network.ipv6(Party::Names).into(),
+        ];
         ip.map(|ip| SocketAddr::new(ip, 53))
     }
 
@@ -109,11 +130,16 @@ impl Names {
         if zones.contains(zone) {
             return Ok(());
         }
-        let created = json!({ "name": zone.fqdn(), "kind": "Native", "nameservers": [own_name().fqdn()] });
+        let created =
+            json!({ "name": zone.fqdn(), "kind": "Native", "nameservers": [own_name().fqdn()] });
         let url = format!("{}/api/v1/servers/localhost/zones", self.endpoint());
         let request = self.client.post(url).json(&created);
         self.send(format!("PowerDNS does not make the zone {zone}"), request)?;
-        let parent = zones.iter().filter(|above| zone.is_in(above)).max_by_key(|above| above.as_str().len()).cloned();
+        let parent = zones
+            .iter()
+            .filter(|above| zone.is_in(above))
+            .max_by_key(|above| above.as_str().len())
+            .cloned();
         zones.push(zone.clone());
         drop(zones);
         // Only the root has none above it.
@@ -127,10 +153,20 @@ impl Names {
     /// # Errors
     /// When no zone here holds the name, or PowerDNS refuses a value.
     pub fn set(&self, rrset: &Rrset) -> Result<()> {
-        let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let zones = self
+            .zones
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let holds = |zone: &&Name| rrset.key.name.is_in(zone);
-        let zone = zones.iter().filter(holds).max_by_key(|zone| zone.as_str().len());
-        self.patch(zone.ok_or_else(|| Failure::new("the name server has no zones"))?, rrset)
+        let zone = zones
+            .iter()
+            .filter(holds)
+            .max_by_key(|zone| zone.as_str().len());
+        self.patch(
+            zone.ok_or_else(|| Failure::new("the name server has no zones"))?,
+            rrset,
+        )
     }
 
     /// Lets it run on after this process.
@@ -141,10 +177,22 @@ impl Names {
     /// A host of the world with addresses and reverse names.
     fn add_host(&self, name: &Name, party: Party) -> Result<()> {
         let (four, six) = (self.network.ipv4(party), self.network.ipv6(party));
-        self.set(&Rrset::new(RrsetKey::new(name.clone(), RType::A), None, [four.to_string()]))?;
-        self.set(&Rrset::new(RrsetKey::new(name.clone(), RType::Aaaa), None, [six.to_string()]))?;
+        self.set(&Rrset::new(
+            RrsetKey::new(name.clone(), RType::A),
+            None,
+            [four.to_string()],
+        ))?;
+        self.set(&Rrset::new(
+            RrsetKey::new(name.clone(), RType::Aaaa),
+            None,
+            [six.to_string()],
+        ))?;
         for ip in [IpAddr::from(four), IpAddr::from(six)] {
-            self.set(&Rrset::new(RrsetKey::new(Name::reverse(ip), RType::Ptr), None, [name.fqdn()]))?;
+            self.set(&Rrset::new(
+                RrsetKey::new(Name::reverse(ip), RType::Ptr),
+                None,
+                [name.fqdn()],
+            ))?;
         }
         Ok(())
     }
@@ -153,7 +201,13 @@ impl Names {
         let records: Vec<Value> = rrset
             .values
             .iter()
-            .map(|value| if rrset.key.rtype == RType::Txt { txt_quoted(value) } else { value.clone() })
+            .map(|value| {
+                if rrset.key.rtype == RType::Txt {
+                    txt_quoted(value)
+                } else {
+                    value.clone()
+                }
+            })
             .map(|content| json!({ "content": content, "disabled": false }))
             .collect();
         let change = json!({ "rrsets": [{
@@ -164,14 +218,22 @@ impl Names {
             "records": records,
         }]});
         // A dot alone is no path segment: PowerDNS writes the root's id as `=2E`.
-        let id = if zone == &Name::root() { "=2E".to_owned() } else { zone.fqdn() };
+        let id = if zone == &Name::root() {
+            "=2E".to_owned()
+        } else {
+            zone.fqdn()
+        };
         let url = format!("{}/api/v1/servers/localhost/zones/{id}", self.endpoint());
-        self.send(format!("PowerDNS does not set {} in {zone}", rrset.key), self.client.patch(url).json(&change))
+        self.send(
+            format!("PowerDNS does not set {} in {zone}", rrset.key),
+            self.client.patch(url).json(&change),
+        )
     }
 
     fn send(&self, what: String, request: reqwest::RequestBuilder) -> Result<()> {
         let request = request.header("X-API-Key", self.token.expose());
-        self.background.wait(async move { body(&what, request).await.map(|_| ()) })
+        self.background
+            .wait(async move { body(&what, request).await.map(|_| ()) })
     }
 }
 

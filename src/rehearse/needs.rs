@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use nix::unistd::Uid;
 
 /// Each program and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 13] = [
     ("systemd-nspawn", "systemd-container"),
     ("mmdebstrap", "mmdebstrap"),
     ("ip", "iproute2"),
@@ -19,6 +19,7 @@ const PROGRAMS: [(&str, &str); 12] = [
     ("mountpoint", "util-linux"),
     ("nsenter", "util-linux"),
     ("flock", "util-linux"),
+    ("unshare", "util-linux"),
 ];
 
 /// The tables of PowerDNS's SQLite backend.
@@ -40,7 +41,9 @@ pub fn missing() -> Vec<String> {
         }
     }
     if !PathBuf::from(SCHEMA).exists() {
-        lines.push("PowerDNS has no SQLite backend: apt-get install pdns-backend-sqlite3".to_owned());
+        lines.push(
+            "PowerDNS has no SQLite backend: apt-get install pdns-backend-sqlite3".to_owned(),
+        );
     }
     lines
 }

@@ -41,7 +41,13 @@ pub enum Party {
 }
 
 impl Party {
-    const HERE: [Self; 5] = [Self::Gateway, Self::Resolver, Self::Names, Self::Far, Self::Authority];
+    const HERE: [Self; 5] = [
+        Self::Gateway,
+        Self::Resolver,
+        Self::Names,
+        Self::Far,
+        Self::Authority,
+    ];
 }
 
 impl Network {
@@ -96,7 +102,12 @@ impl Network {
         let bridge = self.bridge();
         // With a fixed address the server's neighbour entries outlive its reboots.
         let mac = format!("02:4d:43:54:4c:{:02x}", self.number);
-        run(["ip", "link", "add", "name", &bridge, "address", &mac, "type", "bridge"], "")?;
+        run(
+            [
+                "ip", "link", "add", "name", &bridge, "address", &mac, "type", "bridge",
+            ],
+            "",
+        )?;
         enable_ipv6(&bridge)?;
         let mut batch = String::new();
         for party in Party::HERE {
@@ -139,7 +150,9 @@ fn enable_ipv6(interface: &str) -> Result<()> {
     fs::write(&path, "0").map_err(|error| {
         let failure = Failure::new(format!("cannot enable IPv6 on {interface}"));
         match error.kind() {
-            ErrorKind::NotFound => failure.hint("boot this machine's kernel without ipv6.disable=1"),
+            ErrorKind::NotFound => {
+                failure.hint("boot this machine's kernel without ipv6.disable=1")
+            }
             _ => failure.because(error),
         }
     })
@@ -150,7 +163,8 @@ fn forward() -> Result<()> {
     let _guard = lock_worlds()?;
     let before = fs::read_to_string(FORWARDING).context("cannot read net.ipv4.ip_forward")?;
     if before.trim() != "1" {
-        fs::write(FORWARDING_BEFORE, before).with_context(|| format!("cannot write {FORWARDING_BEFORE}"))?;
+        fs::write(FORWARDING_BEFORE, before)
+            .with_context(|| format!("cannot write {FORWARDING_BEFORE}"))?;
         fs::write(FORWARDING, "1").context("cannot set net.ipv4.ip_forward")?;
     }
     Ok(())

@@ -40,8 +40,11 @@ impl Program {
         environment: &[(&str, &str)],
     ) -> Result<Self> {
         let log = world.join("log").join(format!("{name}.log"));
-        let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        let errors = output.try_clone().context("cannot duplicate a file descriptor")?;
+        let output =
+            File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let errors = output
+            .try_clone()
+            .context("cannot duplicate a file descriptor")?;
         let child = Command::new("sh")
             .args(["-c", RECORDED])
             .arg(world.join("pid").join(name))
@@ -54,7 +57,11 @@ impl Program {
             .stderr(errors)
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;
-        Ok(Self { name, child: Some(child), log })
+        Ok(Self {
+            name,
+            child: Some(child),
+            log,
+        })
     }
 
     /// Polls until `ready` says so.
@@ -87,7 +94,9 @@ impl Program {
     pub fn failure(&self, what: &str) -> Failure {
         let failure = Failure::new(format!("{} {what}", self.name));
         match last_lines(&self.log, 8) {
-            lines if lines.is_empty() => failure.hint(format!("it wrote nothing to {}", self.log.display())),
+            lines if lines.is_empty() => {
+                failure.hint(format!("it wrote nothing to {}", self.log.display()))
+            }
             lines => failure.because(lines),
         }
     }
@@ -104,7 +113,9 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
         if matches!(child.try_wait(), Ok(None))
             && let Ok(group) = i32::try_from(child.id())
         {
@@ -119,7 +130,11 @@ impl Drop for Program {
 pub fn last_lines(log: &Path, count: usize) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim_end)
+        .filter(|l| !l.is_empty())
+        .collect();
     lines[lines.len().saturating_sub(count)..].join("\n  ")
 }
 
@@ -131,7 +146,9 @@ pub fn last_lines(log: &Path, count: usize) -> String {
 pub fn run<A: AsRef<OsStr>>(command: impl IntoIterator<Item = A>, input: &str) -> Result<String> {
     let words: Vec<OsString> = command.into_iter().map(|a| a.as_ref().to_owned()).collect();
     let told = words.join(OsStr::new(" ")).to_string_lossy().into_owned();
-    let (program, arguments) = words.split_first().ok_or_else(|| Failure::new("no command to run"))?;
+    let (program, arguments) = words
+        .split_first()
+        .ok_or_else(|| Failure::new("no command to run"))?;
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -143,10 +160,14 @@ pub fn run<A: AsRef<OsStr>>(command: impl IntoIterator<Item = A>, input: &str) -
         // A command that fails early does not read it all; its status tells.
         let _ = stdin.write_all(input.as_bytes());
     }
-    let output = child.wait_with_output().with_context(|| format!("lost `{told}`"))?;
+    let output = child
+        .wait_with_output()
+        .with_context(|| format!("lost `{told}`"))?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Failure::new(format!("`{told}` failed with {}", output.status)).because(errors));
+        return Err(
+            Failure::new(format!("`{told}` failed with {}", output.status)).because(errors),
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -166,26 +187,53 @@ mod tests {
     #[test]
     fn a_failure_quotes_the_log() {
         let dir = world();
-        let mut program =
-            Program::start(dir.path(), "short", ["sh", "-c", "echo no such zone; exit 3"], &[]).expect("a start");
-        let failure = program.until(Duration::from_secs(20), || false).expect_err("it ends");
-        assert_eq!(failure.chain(), "short ended with exit status: 3: no such zone");
+        let mut program = Program::start(
+            dir.path(),
+            "short",
+            ["sh", "-c", "echo no such zone; exit 3"],
+            &[],
+        )
+        .expect("a start");
+        let failure = program
+            .until(Duration::from_secs(20), || false)
+            .expect_err("it ends");
+        assert_eq!(
+            failure.chain(),
+            "short ended with exit status: 3: no such zone"
+        );
     }
 
     #[test]
     fn a_program_and_its_children_end_with_its_owner() {
         let dir = world();
         let child_id = dir.path().join("child");
-        let script = format!("sleep 1000 & echo $! >{}.new; mv {0}.new {0}; wait", child_id.display());
-        let mut program = Program::start(dir.path(), "long", ["sh", "-c", &script], &[]).expect("a start");
-        program.until(Duration::from_secs(20), || child_id.exists()).expect("ready");
+        let script = format!(
+            "sleep 1000 & echo $! >{}.new; mv {0}.new {0}; wait",
+            child_id.display()
+        );
+        let mut program =
+            Program::start(dir.path(), "long", ["sh", "-c", &script], &[]).expect("a start");
+        program
+            .until(Duration::from_secs(20), || child_id.exists())
+            .expect("ready");
         let recorded = fs::read_to_string(dir.path().join("pid/long")).expect("a pid file");
         let id = program.id().expect("it runs");
-        assert_eq!(recorded.split_whitespace().next(), Some(id.to_string().as_str()));
+        assert_eq!(
+            recorded.split_whitespace().next(),
+            Some(id.to_string().as_str())
+        );
         drop(program);
         assert!(!Path::new(&format!("/proc/{id}")).exists());
         let child = fs::read_to_string(&child_id).expect("the child's id");
-        let state = fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+        let stat = format!("/proc/{}/stat", child.trim());
+        let start = Instant::now();
+        // Killed it is at once, but gone only when the kernel comes to it.
+        while fs::read_to_string(&stat).is_ok_and(|state| !state.contains(") Z ")) {
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "the child runs on"
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 }

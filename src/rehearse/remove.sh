@@ -57,7 +57,7 @@ main() {
 
     # Each program leads a process group.
     for file in "$dir"/pid/*; do
-        ! running "$file" || kill -KILL -- "-$pid"
+        ! running "$file" || kill -KILL "-$pid"
     done
     for file in "$dir"/pid/*; do
         [ ! -e "$file" ] || insist gone "$file"

@@ -44,8 +44,15 @@ impl Resolver {
         // from reading anything outside /etc/unbound; a copy has no profile.
         let installed = needs::find("unbound").ok_or_else(|| Failure::new("unbound is missing"))?;
         let unbound = directory.join("unbound");
-        fs::copy(&installed, &unbound).with_context(|| format!("cannot copy {}", installed.display()))?;
-        let command = [unbound.as_os_str(), "-d".as_ref(), "-p".as_ref(), "-c".as_ref(), config.as_os_str()];
+        fs::copy(&installed, &unbound)
+            .with_context(|| format!("cannot copy {}", installed.display()))?;
+        let command = [
+            unbound.as_os_str(),
+            "-d".as_ref(),
+            "-p".as_ref(),
+            "-c".as_ref(),
+            config.as_os_str(),
+        ];
         let mut program = Program::start(directory, "unbound", command, &[])?;
         let address = SocketAddr::from((network.ipv4(Party::Resolver), 53));
         program.until(Duration::from_secs(30), || answers(address))?;

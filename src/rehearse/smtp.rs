@@ -34,7 +34,14 @@ pub(super) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(super) fn new(peer: SocketAddr, mailbox: &'a Mailbox) -> Self {
-        Self { peer, mailbox, tls: None, ehlo: String::new(), mail_from: None, rcpt_to: Vec::new() }
+        Self {
+            peer,
+            mailbox,
+            tls: None,
+            ehlo: String::new(),
+            mail_from: None,
+            rcpt_to: Vec::new(),
+        }
     }
 
     pub(super) fn secured(mut self, version: String) -> Self {
@@ -53,7 +60,11 @@ impl<'a> Session<'a> {
             "HELO" | "EHLO" => {
                 self.reset();
                 self.ehlo = argument.to_owned();
-                let starttls = if self.tls.is_none() { "250-STARTTLS\r\n" } else { "" };
+                let starttls = if self.tls.is_none() {
+                    "250-STARTTLS\r\n"
+                } else {
+                    ""
+                };
                 match verb {
                     "HELO" => format!("250 {}", far_name()),
                     _ => format!(
@@ -65,7 +76,9 @@ impl<'a> Session<'a> {
             "MAIL" if self.ehlo.is_empty() => "503 5.5.1 EHLO first".into(),
             "MAIL" if self.mail_from.is_some() => "503 5.5.1 there is a sender already".into(),
             "MAIL" => match path(argument, "FROM:") {
-                Some((_, parameters)) if announced_size(parameters) > MAX_MESSAGE => "552 5.3.4 too large".into(),
+                Some((_, parameters)) if announced_size(parameters) > MAX_MESSAGE => {
+                    "552 5.3.4 too large".into()
+                }
                 Some((sender, _)) => {
                     self.mail_from = Some(sender.to_owned());
                     "250 2.1.0 OK".into()
@@ -117,7 +130,10 @@ where
     }
     loop {
         let mut line = Vec::new();
-        (&mut stream).take(MAX_COMMAND).read_until(b'\n', &mut line).await?;
+        (&mut stream)
+            .take(MAX_COMMAND)
+            .read_until(b'\n', &mut line)
+            .await?;
         if !line.ends_with(b"\n") {
             // The end of the stream, or no command at all.
             return Ok(Outcome::Over);
@@ -134,7 +150,9 @@ where
                 // What was sent in the clear after STARTTLS is dropped with the buffer.
                 return Ok(Outcome::StartTls(stream.into_inner()));
             }
-            "DATA" if session.rcpt_to.is_empty() => say(&mut stream, "503 5.5.1 RCPT first").await?,
+            "DATA" if session.rcpt_to.is_empty() => {
+                say(&mut stream, "503 5.5.1 RCPT first").await?
+            }
             "DATA" => {
                 say(&mut stream, "354 end with a dot on a line of its own").await?;
                 match read_data(&mut stream).await? {
@@ -166,7 +184,12 @@ async fn read_data<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> io::Resul
     let mut at_line_start = true;
     loop {
         let mut piece = Vec::new();
-        if (&mut *stream).take(1 << 16).read_until(b'\n', &mut piece).await? == 0 {
+        if (&mut *stream)
+            .take(1 << 16)
+            .read_until(b'\n', &mut piece)
+            .await?
+            == 0
+        {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if at_line_start && piece == b".\r\n" {
@@ -186,7 +209,10 @@ async fn read_data<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> io::Resul
 /// The address of `FROM:<address> PARAMETERS`, and the parameters.
 fn path<'a>(argument: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
     let head = argument.get(..prefix.len())?;
-    let rest = argument.get(prefix.len()..)?.trim_start().strip_prefix('<')?;
+    let rest = argument
+        .get(prefix.len()..)?
+        .trim_start()
+        .strip_prefix('<')?;
     head.eq_ignore_ascii_case(prefix).then_some(())?;
     rest.split_once('>')
 }
@@ -195,7 +221,87 @@ fn path<'a>(argument: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
 fn announced_size(parameters: &str) -> usize {
     let sizes = parameters.split_whitespace().filter_map(|word| {
         let (key, value) = word.split_once('=')?;
-        key.eq_ignore_ascii_case("SIZE").then(|| value.parse().unwrap_or(usize::MAX))
+        key.eq_ignore_ascii_case("SIZE")
+            .then(|| value.parse().unwrap_or(usize::MAX))
     });
     sizes.max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Name;
+
+    /// What the server says to all of `input`, and what it stored.
+    async fn talk(input: &str) -> (String, Vec<Received>) {
+        let mailbox = Mailbox::default();
+        mailbox.accept(&Name::parse("far.example").expect("a name"));
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        client.write_all(input.as_bytes()).await.expect("written");
+        let peer = SocketAddr::from(([192, 0, 2, 1], 4711));
+        converse(server, &mut Session::new(peer, &mailbox))
+            .await
+            .expect("a conversation");
+        let mut said = String::new();
+        client.read_to_string(&mut said).await.expect("read");
+        (said, mailbox.received())
+    }
+
+    #[tokio::test]
+    async fn a_message_is_kept_as_it_was_before_stuffing() {
+        let (said, received) = talk(
+            "EHLO me.example\r\nMAIL FROM:<> SIZE=20\r\nRCPT TO:<A@Far.Example>\r\nDATA\r\n\
+             Subject: dots\r\n\r\n..\r\n..hidden\r\na\n.\nb\r\n.\r\nQUIT\r\n",
+        )
+        .await;
+        assert!(said.ends_with(
+            "354 end with a dot on a line of its own\r\n250 2.0.0 taken\r\n221 2.0.0 bye\r\n"
+        ));
+        assert_eq!(received.len(), 1);
+        assert_eq!(
+            received[0].text(),
+            "Subject: dots\r\n\r\n.\r\n.hidden\r\na\n.\nb\r\n"
+        );
+        assert_eq!(
+            (
+                received[0].mail_from.as_str(),
+                received[0].rcpt_to.as_slice()
+            ),
+            ("", &["A@Far.Example".into()][..])
+        );
+        assert_eq!(
+            (received[0].ehlo.as_str(), &received[0].tls),
+            ("me.example", &None)
+        );
+    }
+
+    #[tokio::test]
+    async fn strangers_large_mail_and_disorder_are_refused() {
+        let (said, received) = talk(
+            "MAIL FROM:<a@b.example>\r\nEHLO me.example\r\nRCPT TO:<a@far.example>\r\n\
+             MAIL FROM:<a@b.example> SIZE=99999999\r\nMAIL FROM:<a@b.example>\r\nMAIL FROM:<c@b.example>\r\n\
+             RCPT TO:<x@stranger.example>\r\nRCPT TO:x\r\nDATA\r\nQUIT\r\n",
+        )
+        .await;
+        let codes: Vec<&str> = said
+            .lines()
+            .filter(|l| l.as_bytes()[3] == b' ')
+            .map(|l| &l[..3])
+            .collect();
+        assert_eq!(
+            codes,
+            [
+                "220", "503", "250", "503", "552", "250", "503", "550", "501", "503", "221"
+            ]
+        );
+        assert!(received.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_follows_starttls_in_the_clear_is_not_obeyed() {
+        let (said, received) =
+            talk("EHLO me.example\r\nSTARTTLS\r\nMAIL FROM:<a@b.example>\r\n").await;
+        assert!(said.ends_with("220 2.0.0 go ahead\r\n"));
+        assert!(received.is_empty());
+    }
 }
