@@ -15,7 +15,7 @@ TESTER := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo "$(CARGO) nex
 BUILD := build-essential pkg-config libssl-dev
 LAB := mmdebstrap systemd-container nftables iproute2 openssh-client pdns-server pdns-backend-sqlite3 \
        sqlite3 unbound pebble debian-archive-keyring ca-certificates procps
-TESTS := openssh-server knot bind9 bind9-dnsutils swaks python3-dkim sudo openssl
+TESTS := openssh-server knot bind9 bind9-dnsutils swaks libnet-ssleay-perl python3-dkim sudo openssl curl
 
 .PHONY: all build rehearse test lint bench packages-build packages-lab packages-test clean
 

@@ -40,7 +40,6 @@ pub fn run(cli: &Cli, options: &Rehearse) -> Result<Exit> {
             warn(&format!("{:>6.1} s  {text}", begun.elapsed().as_secs_f64()));
         }
     };
-    cleanup::remove_leftovers()?;
     let world = World::start(&WorldOptions {
         suite: if options.system == "trixie" { Suite::Trixie } else { Suite::Bookworm },
         zones: mapping::zones(&config),
