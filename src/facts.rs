@@ -110,8 +110,9 @@ fn stable(line: &str) -> Option<(&str, (Ipv6Addr, u8))> {
 
 fn timezone(link: &str) -> String {
     match link {
-        "" => "UTC".into(),
-        "copied" => String::new(),
+        // A copy has no name, but ends in its rule (RFC 9636 section 3.3).
+        "" | "copy UTC0" => "UTC".into(),
+        _ if link.starts_with("copy ") => String::new(),
         _ => link
             .split_once("zoneinfo/")
             .map_or(link, |(_, zone)| zone)
@@ -148,7 +149,12 @@ mod tests {
             facts.mirror.as_deref(),
             Some("http://deb.debian.org/debian")
         );
-        assert_eq!(facts.timezone, "", "a copied file has no name");
+        assert_eq!(facts.timezone, "UTC", "a copy of it");
+        assert_eq!(
+            timezone("copy CET-1CEST,M3.5.0,M10.5.0/3"),
+            "",
+            "the name of a copy is not known"
+        );
     }
 
     #[test]

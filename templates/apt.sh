@@ -39,7 +39,7 @@ update_ours() {
 install() {
   # shellcheck disable=SC2086 # several names
   apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=$wait -o APT::Keep-Downloaded-Packages=false \
-    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 $names >"$log" 2>&1
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 -- $names >"$log" 2>&1
 }
 
 # A run that was cut off earlier comes first.

@@ -9,7 +9,7 @@ read -r hostname </proc/sys/kernel/hostname
 echo "hostname=$hostname"
 [ -d /run/systemd/system ] && echo 'init=systemd'
 if [ -L /etc/localtime ]; then echo "localtime=$(readlink /etc/localtime)"
-elif [ -e /etc/localtime ]; then echo 'localtime=copied'
+elif [ -e /etc/localtime ]; then echo "localtime=copy $(tail -n 1 /etc/localtime)"
 else echo 'localtime='; fi
 # No packet is sent: the kernel is asked how it would send one.
 echo "route4=$(ip -4 route get 1.0.0.0 2>/dev/null)"

@@ -1,6 +1,6 @@
 //! A file on the server, as a whole.
 
-use crate::kinds::shell::{PRELUDE, guard, print, sha256};
+use crate::kinds::shell::{PRELUDE, guard, guard_conffile, print, sha256};
 use crate::ledger::{Edit, Made};
 use crate::observe::{FileSeen, Seen, quote};
 use crate::plan::Plan;
@@ -22,6 +22,8 @@ pub struct File {
     pub purpose: &'static str,
     /// A command that the new file must pass before it is put in place; `{}` is its path.
     pub validate: Option<&'static str>,
+    /// Whether a package brings a version of its own, which may arrive between plan and deed.
+    pub conffile: bool,
     /// Whether chasquid has to be restarted to learn of it.
     pub restart: bool,
     /// A command to run once it is in place.
@@ -40,6 +42,7 @@ impl File {
             mode: 0o644,
             purpose,
             validate: None,
+            conffile: false,
             restart: false,
             then: None,
             shown: true,
@@ -83,6 +86,7 @@ impl File {
             owner: self.owner,
             mode: self.mode,
             seen: hash.as_deref(),
+            conffile: self.conffile,
             validate: self.validate,
         };
         let mut text = String::new();
@@ -120,10 +124,10 @@ impl File {
     /// Why the file that is there will not do.
     pub fn difference(&self, seen: Option<&FileSeen>) -> Option<String> {
         let Some(file) = seen else {
-            return Some(format!("{} is missing", self.purpose));
+            return Some(format!("missing: {}", self.purpose));
         };
         if file.content != self.content.as_bytes() {
-            return Some(format!("{} differs", self.purpose));
+            return Some(format!("differs: {}", self.purpose));
         }
         if file.owner != self.owner {
             return Some(format!(
@@ -155,6 +159,68 @@ impl Resource for File {
     }
 }
 
+/// A file of mailctl's that must not be there any more.
+#[derive(Clone, Debug)]
+pub struct Gone {
+    /// Absolute path, one that nobody else writes to.
+    pub path: String,
+    /// Why it goes.
+    pub why: &'static str,
+    /// Whether chasquid has to be restarted to learn of it.
+    pub restart: bool,
+    /// A command to run once it is gone.
+    pub then: Option<&'static str>,
+}
+
+impl Gone {
+    /// A file that nobody needs to be told about.
+    pub fn new(path: impl Into<String>, why: &'static str) -> Self {
+        Self {
+            path: path.into(),
+            why,
+            restart: false,
+            then: None,
+        }
+    }
+}
+
+impl Resource for Gone {
+    fn id(&self) -> String {
+        format!("file {}", self.path)
+    }
+
+    fn probes(&self) -> Vec<Probe> {
+        vec![Probe::File(self.path.clone())]
+    }
+
+    fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
+        let Some(file) = seen.file(&self.path)? else {
+            return Ok(Vec::new());
+        };
+        let mark = if self.restart {
+            crate::kinds::RESTART_DUE
+        } else {
+            ":"
+        };
+        let guard = guard(&self.path, Some(&sha256(&file.content)));
+        let cannot = quote(&format!("{} cannot be removed", self.path));
+        let text = format!(
+            "{PRELUDE}{guard}{mark}\nrm -f {} 2>\"$log\" || oops {cannot} \"$log\"\n{}\n",
+            quote(&self.path),
+            self.then.unwrap_or(":")
+        );
+        let change = Change::new(
+            self.id(),
+            Sign::Delete,
+            self.why,
+            Action::Script(Script::new(text)),
+        )
+        .before(file.text())
+        .ledger([Edit::Remove(Made::File(self.path.clone()))]);
+        Ok(vec![change])
+    }
+}
+
 /// Everything that writing a file takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Write<'a> {
@@ -168,6 +234,8 @@ pub struct Write<'a> {
     pub mode: u32,
     /// SHA-256 of the content that the plan saw, hexadecimal; `None`: there was no file.
     pub seen: Option<&'a str>,
+    /// Whether a package's own version of the file may be replaced too.
+    pub conffile: bool,
     /// A command that the new file must pass before the switch; `{}` is its path.
     pub validate: Option<&'a str>,
 }
@@ -190,6 +258,7 @@ impl Write<'_> {
             let refused = quote(&format!("the new {path} is refused, the old one stays"));
             format!("{command} >\"$log\" 2>&1 || {{ rm -f \"$new\"; oops {refused} \"$log\"; }}\n")
         });
+        let guard = if self.conffile { guard_conffile } else { guard };
         let guard = guard(path, self.seen);
         format!(
             "f={f}; if [ -L \"$f\" ]; then f=$(readlink -f \"$f\"); fi; new=$f.mailctl-new\n\
@@ -216,6 +285,7 @@ pub fn write_script(
         owner,
         mode,
         seen,
+        conffile: false,
         validate: None,
     };
     Script::new(format!("{PRELUDE}{}", write.fragment()))
@@ -343,6 +413,62 @@ mod tests {
     }
 
     #[test]
+    fn a_packages_own_version_may_arrive_meanwhile() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("f").to_str().expect("utf-8").to_owned();
+        // md5 of "shipped", as dpkg lists a package's configuration files.
+        let status = format!(
+            "Package: x\nStatus: install ok installed\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b.c>\nDescription: x\nConffiles:\n {path} 8407efe4e76e884909955a5e7293661e\n"
+        );
+        std::fs::write(dir.path().join("status"), status).expect("status");
+        let owner = owner();
+        let write = Write {
+            path: &path,
+            content: b"ours",
+            owner: &owner,
+            mode: 0o644,
+            seen: None,
+            conffile: true,
+            validate: None,
+        };
+        let script = format!(
+            "export DPKG_ADMINDIR={}\n{PRELUDE}{}",
+            dir.path().display(),
+            write.fragment()
+        );
+        for (present, code) in [("shipped", 0), ("somebody's", CHANGED)] {
+            std::fs::write(&path, present).expect("write");
+            let result = run(&script);
+            assert_eq!(result.0, code, "{result:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_longer_wanted_goes() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("f").to_str().expect("utf-8").to_owned();
+        std::fs::write(&path, "old").expect("write");
+        let gone = Gone::new(path.clone(), "");
+        let mut seen = Seen::new();
+        seen.put(
+            Probe::File(path.clone()),
+            Answer::File(found("old", "root:root", 0o644)),
+        );
+        let changes = gone.diff(&seen, &Plan::default()).expect("decided");
+        let Action::Script(script) = &changes[0].action else {
+            panic!("a script")
+        };
+        assert_eq!(run(&script.text).0, 0);
+        assert!(!std::path::Path::new(&path).exists());
+        seen.put(Probe::File(path), Answer::File(None));
+        assert!(
+            gone.diff(&seen, &Plan::default())
+                .expect("decided")
+                .is_empty()
+        );
+    }
+
+    #[test]
     fn what_does_not_validate_is_not_put_in_place() {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("f");
@@ -353,6 +479,7 @@ mod tests {
             owner: &owner,
             mode: 0o644,
             seen: None,
+            conffile: false,
             validate: Some("grep good {}"),
         };
         let (code, _, err) = run(&format!("{PRELUDE}{}", write.fragment()));

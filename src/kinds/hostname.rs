@@ -87,6 +87,7 @@ fn write(path: &str, content: &str, seen: Option<&str>) -> String {
         owner: "root:root",
         mode: 0o644,
         seen,
+        conffile: false,
         validate: None,
     }
     .fragment()

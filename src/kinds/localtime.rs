@@ -114,7 +114,7 @@ mod tests {
             "Europe/Berlin"
         ));
         assert!(differs("/usr/share/zoneinfo/Europe/Berlin", "UTC"));
-        assert!(differs("copied", "UTC"));
+        assert!(differs("copy CET-1", "UTC"));
         assert!(
             Localtime("UTC".into())
                 .diff(&Seen::new(), &Plan::default())

@@ -35,6 +35,16 @@ pub fn guard(path: &str, seen: Option<&str>) -> String {
     }
 }
 
+/// The same for a file that a package brings: its own version of it, as dpkg
+/// knows it, is nobody's work either.
+pub fn guard_conffile(path: &str, seen: Option<&str>) -> String {
+    let f = quote(path);
+    let shipped = format!(
+        "[ -e {f} ] && dpkg-query -W -f='${{Conffiles}}\\n' 2>/dev/null | grep -qF \"{path} $(md5sum <{f} | cut -d' ' -f1)\""
+    );
+    format!("{shipped} || {{\n{}}}\n", guard(path, seen))
+}
+
 /// SHA-256 in hexadecimal, as `sha256sum` prints it.
 pub fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest;

@@ -74,6 +74,8 @@ fn stanza(text: &str) -> (&str, State<'_>) {
 pub struct Unit {
     /// Its full name, such as `fail2ban.service`; one of those that the probe asks for.
     pub name: &'static str,
+    /// A command that judges its configuration.
+    pub check: &'static str,
     /// Ids of changes after which it has to be restarted.
     pub restarts_for: Vec<String>,
 }
@@ -100,9 +102,13 @@ impl Resource for Unit {
             (None, None) => return Ok(Vec::new()),
         };
         let name = quote(self.name);
+        let (check, refused) = (
+            self.check,
+            quote(&format!("{} refuses its configuration", self.name)),
+        );
         let failed = quote(&format!("{} does not start", self.name));
         let text = format!(
-            "{PRELUDE}systemctl daemon-reload\nsystemctl reset-failed {name} 2>/dev/null\n\
+            "{PRELUDE}{check} >\"$log\" 2>&1 || oops {refused} \"$log\"\nsystemctl daemon-reload\nsystemctl reset-failed {name} 2>/dev/null\n\
              {{ systemctl -q enable {name} && systemctl restart {name}; }} >\"$log\" 2>&1 || \
              {{ journalctl -u {name} -n 5 --no-pager -o cat >>\"$log\" 2>&1; oops {failed} \"$log\"; }}\n"
         );
@@ -136,6 +142,7 @@ pub(crate) mod tests {
         );
         let unit = Unit {
             name: "fail2ban.service",
+            check: "true",
             restarts_for: vec!["file /jail".into()],
         };
         unit.diff(&seen(&text), plan)
@@ -180,6 +187,7 @@ pub(crate) mod tests {
     fn masked_or_unseen_blocks() {
         let unit = Unit {
             name: "fail2ban.service",
+            check: "true",
             restarts_for: Vec::new(),
         };
         let masked = seen(
