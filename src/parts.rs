@@ -9,6 +9,7 @@ pub mod domains;
 pub mod firewall;
 pub mod gone;
 pub mod network;
+pub mod packages;
 pub mod records;
 pub mod system;
 
@@ -53,10 +54,11 @@ type Part = fn(&Wish, &mut Vec<Box<dyn Resource>>);
 const PARTS: &[Part] = &[
     system::wish,       // a system that is supported, and no other mail server on it
     network::wish,      // IPv6, host name
-    base::wish,         // time zone, locale, packages, upgrades
     dkim::keys,         // keys, so that their records can be published early
     certificates::order, // the authority works while apt downloads
-    chasquid::wish,     // apt source, package, configuration
+    packages::wish,     // apt source and pin; one run of apt for everything
+    base::wish,         // time zone, locale, upgrades, bans
+    chasquid::wish,     // configuration
     domains::wish,      // accounts, forwarding, signing keys
     certificates::install,
     chasquid::run,      // sockets and service
