@@ -150,7 +150,11 @@ mod tests {
             Some("http://deb.debian.org/debian")
         );
         assert_eq!(facts.timezone, "UTC", "a copy of it");
-        assert_eq!(timezone("copy CET-1CEST,M3.5.0,M10.5.0/3"), "", "the name of a copy is not known");
+        assert_eq!(
+            timezone("copy CET-1CEST,M3.5.0,M10.5.0/3"),
+            "",
+            "the name of a copy is not known"
+        );
     }
 
     #[test]

@@ -175,7 +175,12 @@ pub struct Gone {
 impl Gone {
     /// A file that nobody needs to be told about.
     pub fn new(path: impl Into<String>, why: &'static str) -> Self {
-        Self { path: path.into(), why, restart: false, then: None }
+        Self {
+            path: path.into(),
+            why,
+            restart: false,
+            then: None,
+        }
     }
 }
 
@@ -189,8 +194,14 @@ impl Resource for Gone {
     }
 
     fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
-        let Some(file) = seen.file(&self.path)? else { return Ok(Vec::new()) };
-        let mark = if self.restart { crate::kinds::RESTART_DUE } else { ":" };
+        let Some(file) = seen.file(&self.path)? else {
+            return Ok(Vec::new());
+        };
+        let mark = if self.restart {
+            crate::kinds::RESTART_DUE
+        } else {
+            ":"
+        };
         let guard = guard(&self.path, Some(&sha256(&file.content)));
         let cannot = quote(&format!("{} cannot be removed", self.path));
         let text = format!(
@@ -198,9 +209,14 @@ impl Resource for Gone {
             quote(&self.path),
             self.then.unwrap_or(":")
         );
-        let change = Change::new(self.id(), Sign::Delete, self.why, Action::Script(Script::new(text)))
-            .before(file.text())
-            .ledger([Edit::Remove(Made::File(self.path.clone()))]);
+        let change = Change::new(
+            self.id(),
+            Sign::Delete,
+            self.why,
+            Action::Script(Script::new(text)),
+        )
+        .before(file.text())
+        .ledger([Edit::Remove(Made::File(self.path.clone()))]);
         Ok(vec![change])
     }
 }
@@ -415,7 +431,11 @@ mod tests {
             conffile: true,
             validate: None,
         };
-        let script = format!("export DPKG_ADMINDIR={}\n{PRELUDE}{}", dir.path().display(), write.fragment());
+        let script = format!(
+            "export DPKG_ADMINDIR={}\n{PRELUDE}{}",
+            dir.path().display(),
+            write.fragment()
+        );
         for (present, code) in [("shipped", 0), ("somebody's", CHANGED)] {
             std::fs::write(&path, present).expect("write");
             let result = run(&script);
@@ -430,13 +450,22 @@ mod tests {
         std::fs::write(&path, "old").expect("write");
         let gone = Gone::new(path.clone(), "");
         let mut seen = Seen::new();
-        seen.put(Probe::File(path.clone()), Answer::File(found("old", "root:root", 0o644)));
+        seen.put(
+            Probe::File(path.clone()),
+            Answer::File(found("old", "root:root", 0o644)),
+        );
         let changes = gone.diff(&seen, &Plan::default()).expect("decided");
-        let Action::Script(script) = &changes[0].action else { panic!("a script") };
+        let Action::Script(script) = &changes[0].action else {
+            panic!("a script")
+        };
         assert_eq!(run(&script.text).0, 0);
         assert!(!std::path::Path::new(&path).exists());
         seen.put(Probe::File(path), Answer::File(None));
-        assert!(gone.diff(&seen, &Plan::default()).expect("decided").is_empty());
+        assert!(
+            gone.diff(&seen, &Plan::default())
+                .expect("decided")
+                .is_empty()
+        );
     }
 
     #[test]

@@ -102,8 +102,10 @@ impl Resource for Unit {
             (None, None) => return Ok(Vec::new()),
         };
         let name = quote(self.name);
-        let (check, refused) =
-            (self.check, quote(&format!("{} refuses its configuration", self.name)));
+        let (check, refused) = (
+            self.check,
+            quote(&format!("{} refuses its configuration", self.name)),
+        );
         let failed = quote(&format!("{} does not start", self.name));
         let text = format!(
             "{PRELUDE}{check} >\"$log\" 2>&1 || oops {refused} \"$log\"\nsystemctl daemon-reload\nsystemctl reset-failed {name} 2>/dev/null\n\
@@ -140,7 +142,7 @@ pub(crate) mod tests {
         );
         let unit = Unit {
             name: "fail2ban.service",
- check: "true",
+            check: "true",
             restarts_for: vec!["file /jail".into()],
         };
         unit.diff(&seen(&text), plan)
@@ -185,7 +187,7 @@ pub(crate) mod tests {
     fn masked_or_unseen_blocks() {
         let unit = Unit {
             name: "fail2ban.service",
- check: "true",
+            check: "true",
             restarts_for: Vec::new(),
         };
         let masked = seen(

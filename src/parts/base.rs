@@ -18,22 +18,44 @@ pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
     wanted.push(Box::new(Locale(base.locale.clone())));
     if base.upgrades {
         let text = include_str!("../../templates/52mailctl-upgrades");
-        wanted.push(Box::new(File::new(UPGRADES, text, "the daily security upgrade")));
+        wanted.push(Box::new(File::new(
+            UPGRADES,
+            text,
+            "the daily security upgrade",
+        )));
     } else {
-        wanted.push(Box::new(Gone::new(UPGRADES, "upgrades are off in mail.yaml")));
+        wanted.push(Box::new(Gone::new(
+            UPGRADES,
+            "upgrades are off in mail.yaml",
+        )));
     }
     if base.fail2ban {
         let files = [
-            File::new(FILTER, include_str!("../../templates/fail2ban-filter.conf"), "the filter of chasquid's log"),
-            File::new(JAIL, include_str!("../../templates/fail2ban-jail.local"), "the bans for SSH and mail"),
+            File::new(
+                FILTER,
+                include_str!("../../templates/fail2ban-filter.conf"),
+                "the filter of chasquid's log",
+            ),
+            File::new(
+                JAIL,
+                include_str!("../../templates/fail2ban-jail.local"),
+                "the bans for SSH and mail",
+            ),
         ];
         let restarts_for = files.iter().map(Resource::id).collect();
         wanted.extend(files.map(|file| Box::new(file) as Box<dyn Resource>));
-        wanted.push(Box::new(Unit { name: "fail2ban.service", check: "fail2ban-client -t", restarts_for }));
+        wanted.push(Box::new(Unit {
+            name: "fail2ban.service",
+            check: "fail2ban-client -t",
+            restarts_for,
+        }));
     } else {
         for path in [JAIL, FILTER] {
             let then = Some("systemctl try-restart fail2ban.service");
-            wanted.push(Box::new(Gone { then, ..Gone::new(path, "fail2ban is off in mail.yaml") }));
+            wanted.push(Box::new(Gone {
+                then,
+                ..Gone::new(path, "fail2ban is off in mail.yaml")
+            }));
         }
     }
 }

@@ -16,10 +16,16 @@ pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
         Some(Ipv6Wish::None) | None => None,
     };
     let removed = host.ipv6 == Some(Ipv6Wish::None);
-    let interface = host.interface.clone().or_else(|| wish.facts.interface.clone());
+    let interface = host
+        .interface
+        .clone()
+        .or_else(|| wish.facts.interface.clone());
     if !removed {
         let required = address.is_some() || !wish.facts.ipv6.is_empty();
-        wanted.push(Box::new(Ipv6On { interface, required }));
+        wanted.push(Box::new(Ipv6On {
+            interface,
+            required,
+        }));
     }
     wanted.push(Box::new(Address6 {
         address,

@@ -26,13 +26,19 @@ pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
             needs.push(file.id());
             wanted.push(Box::new(file));
         } else {
-            wanted.push(Box::new(Gone::new(file.path, "chasquid comes from elsewhere")));
+            wanted.push(Box::new(Gone::new(
+                file.path,
+                "chasquid comes from elsewhere",
+            )));
         }
     }
     let origin = match source {
         Source::DebianTesting => Origin::Source(SOURCE),
         Source::Distribution => Origin::Distribution,
-        Source::Deb { url, sha256 } => Origin::Deb { url: url.clone(), sha256: sha256.clone() },
+        Source::Deb { url, sha256 } => Origin::Deb {
+            url: url.clone(),
+            sha256: sha256.clone(),
+        },
     };
     wanted.push(Box::new(Packages {
         main: "chasquid",
@@ -45,8 +51,15 @@ pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
 }
 
 fn apt_files(wish: &Wish) -> [File; 4] {
-    let mirror = wish.config.server.mirror.as_deref().or(wish.facts.mirror.as_deref()).unwrap_or(MIRROR);
-    let source = include_str!("../../templates/mailctl-chasquid.sources").replace("@MIRROR@", mirror.trim_end_matches('/'));
+    let mirror = wish
+        .config
+        .server
+        .mirror
+        .as_deref()
+        .or(wish.facts.mirror.as_deref())
+        .unwrap_or(MIRROR);
+    let source = include_str!("../../templates/mailctl-chasquid.sources")
+        .replace("@MIRROR@", mirror.trim_end_matches('/'));
     [
         File::new(
             "/etc/apt/keyrings/mailctl-debian-archive.asc",
@@ -65,7 +78,11 @@ fn apt_files(wish: &Wish) -> [File; 4] {
             include_str!("../../templates/52mailctl-chasquid"),
             "the upgrades of chasquid",
         ),
-        File::new(format!("/etc/apt/sources.list.d/{SOURCE}"), source, "the source of chasquid"),
+        File::new(
+            format!("/etc/apt/sources.list.d/{SOURCE}"),
+            source,
+            "the source of chasquid",
+        ),
     ]
 }
 

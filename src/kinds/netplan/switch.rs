@@ -21,7 +21,7 @@ const END: &str = "if [ ! -e /run/netplan/60-mailctl.yaml ]; then ! systemctl -q
 /// Shadows a drop-in of the same name in /etc while nothing is to be there.
 const NOTHING: &str = "network:\n  version: 2\n";
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(200);
 /// Left for confirming, before the server acts by itself.
 const RESERVE: Duration = Duration::from_secs(5);
 /// How long the old network may take to answer again.
