@@ -87,7 +87,12 @@ pub async fn apply(tools: &Tools, consent: &Consent<'_>) -> Result<Exit> {
             summary.left = acted.left;
             let partial = !summary.done.is_empty();
             summary.outcome = if partial { "partial" } else { "failed" };
-            return end(tools, summary, begun, if partial { Exit::Partial } else { Exit::Failed });
+            return end(
+                tools,
+                summary,
+                begun,
+                if partial { Exit::Partial } else { Exit::Failed },
+            );
         }
         if pass > 0 && !survey.plan.blocked.is_empty() {
             break;
@@ -102,53 +107,89 @@ pub async fn apply(tools: &Tools, consent: &Consent<'_>) -> Result<Exit> {
 fn guard(tools: &Tools, plan: &Plan, document: &Document, consent: &Consent) -> Result<()> {
     if let Some(blocked) = plan.blocked.first() {
         tools.report.event(&Event::Plan(document.clone()));
-        let mut failure = Failure::new(format!("{}: {}; nothing was changed", blocked.id, blocked.why));
+        let mut failure = Failure::new(format!(
+            "{}: {}; nothing was changed",
+            blocked.id, blocked.why
+        ));
         if let Some(fix) = &blocked.fix {
             failure = failure.hint(fix);
         }
         return Err(failure);
     }
-    if consent.digest.as_ref().is_some_and(|digest| *digest != render::digest(document)) {
+    if consent
+        .digest
+        .as_ref()
+        .is_some_and(|digest| *digest != render::digest(document))
+    {
         return Err(Failure::new("the plan is stale: mail.yaml or the world has changed since it was made; nothing was changed")
             .hint("make a new one with `mailctl plan --out FILE`"));
     }
     let refused = plan.refused(&consent.allowed);
     if let Some((class, id)) = refused.first() {
         tools.report.event(&Event::Plan(document.clone()));
-        let classes: BTreeSet<String> = refused.iter().map(|(class, _)| format!("--allow {class}")).collect();
+        let classes: BTreeSet<String> = refused
+            .iter()
+            .map(|(class, _)| format!("--allow {class}"))
+            .collect();
         let classes: Vec<String> = classes.into_iter().collect();
-        return Err(Failure::new(format!("{id} would replace what somebody else set ({class}); nothing was changed"))
-            .hint(format!("look at it, then allow it: mailctl apply {}", classes.join(" ")))
-            .exit(Exit::Refused));
+        return Err(Failure::new(format!(
+            "{id} would replace what somebody else set ({class}); nothing was changed"
+        ))
+        .hint(format!(
+            "look at it, then allow it: mailctl apply {}",
+            classes.join(" ")
+        ))
+        .exit(Exit::Refused));
     }
-    if (consent.ask)(document)? { Ok(()) } else { Err(Failure::new("not applied; nothing was changed")) }
+    if (consent.ask)(document)? {
+        Ok(())
+    } else {
+        Err(Failure::new("not applied; nothing was changed"))
+    }
 }
 
 fn only_by_hand(plan: &Plan) -> bool {
-    let by_hand: BTreeSet<&String> =
-        plan.changes.iter().filter(|c| matches!(c.action, Action::ByHand(_))).map(|c| &c.id).collect();
+    let by_hand: BTreeSet<&String> = plan
+        .changes
+        .iter()
+        .filter(|c| matches!(c.action, Action::ByHand(_)))
+        .map(|c| &c.id)
+        .collect();
     !by_hand.is_empty()
         && plan.blocked.is_empty()
-        && plan.changes.iter().all(|c| by_hand.contains(&c.id) || c.needs.iter().any(|n| by_hand.contains(n)) || only_after(plan, &c.id, &by_hand))
+        && plan.changes.iter().all(|c| {
+            by_hand.contains(&c.id)
+                || c.needs.iter().any(|n| by_hand.contains(n))
+                || only_after(plan, &c.id, &by_hand)
+        })
 }
 
 /// A service that would only be restarted for what waits itself.
 fn only_after(plan: &Plan, id: &str, by_hand: &BTreeSet<&String>) -> bool {
     id == "service chasquid"
-        && plan.changes.iter().all(|c| c.id == id || by_hand.contains(&c.id) || c.needs.iter().any(|n| by_hand.contains(n)))
+        && plan.changes.iter().all(|c| {
+            c.id == id || by_hand.contains(&c.id) || c.needs.iter().any(|n| by_hand.contains(n))
+        })
 }
 
 fn person(mut summary: Summary, plan: &Plan) -> Summary {
     summary.outcome = "person";
     for change in &plan.changes {
         if let Action::ByHand(write) = &change.action {
-            summary.by_hand.push(manual::instruction(&write.apex, &write.before, &write.want));
+            summary
+                .by_hand
+                .push(manual::instruction(&write.apex, &write.before, &write.want));
         }
     }
     summary
 }
 
-async fn finish(tools: &Tools, mut summary: Summary, survey: &Survey, begun: Instant) -> Result<Exit> {
+async fn finish(
+    tools: &Tools,
+    mut summary: Summary,
+    survey: &Survey,
+    begun: Instant,
+) -> Result<Exit> {
     summary.left.clear();
     let changed = !summary.done.is_empty();
     summary.outcome = if changed { "applied" } else { "unchanged" };
@@ -162,7 +203,12 @@ async fn finish(tools: &Tools, mut summary: Summary, survey: &Survey, begun: Ins
             };
             tools.report.event(&event);
             summary.outcome = "partial";
-            return end(tools, summary, begun, if changed { Exit::Partial } else { Exit::Failed });
+            return end(
+                tools,
+                summary,
+                begun,
+                if changed { Exit::Partial } else { Exit::Failed },
+            );
         }
     }
     end(tools, summary, begun, Exit::Ok)

@@ -27,7 +27,8 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Providers(options) => providers::run(cli, options),
         Command::Schema => {
             let schema = config::schema();
-            say(&serde_json::to_string_pretty(&schema).context("the schema could not be written")?);
+            say(&serde_json::to_string_pretty(&schema)
+                .context("the schema could not be written")?);
             Ok(Exit::Ok)
         }
         Command::Completions { shell } => {

@@ -45,7 +45,8 @@ pub const RELOAD_DUE: &str = "mkdir -p /var/lib/mailctl && : >/var/lib/mailctl/r
 /// When there is none, which no system should ever say.
 pub fn random<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Failure::new("the operating system gives no random numbers"))?;
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| Failure::new("the operating system gives no random numbers"))?;
     Ok(bytes)
 }
 

@@ -38,7 +38,10 @@ pub struct Script {
 impl Script {
     /// A script with the usual limit of two minutes.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), timeout: Duration::from_secs(120) }
+        Self {
+            text: text.into(),
+            timeout: Duration::from_secs(120),
+        }
     }
 
     /// The same with another limit.

@@ -78,7 +78,11 @@ impl From<&Plan> for Document {
             danger: change.danger.map(str::to_owned),
             by_hand: matches!(change.action, crate::resource::Action::ByHand(_)),
         };
-        let blocked = |b: &crate::plan::BlockedResource| ShownBlocked { id: b.id.clone(), reason: b.why.clone(), fix: b.fix.clone() };
+        let blocked = |b: &crate::plan::BlockedResource| ShownBlocked {
+            id: b.id.clone(),
+            reason: b.why.clone(),
+            fix: b.fix.clone(),
+        };
         Self {
             schema: SCHEMA,
             host: plan.host.clone(),
@@ -98,7 +102,11 @@ pub struct Paint(pub bool);
 impl Paint {
     /// `text` in the colour with this SGR code.
     pub fn with(self, code: &str, text: &str) -> String {
-        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.0 {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }
 
@@ -115,14 +123,22 @@ pub fn sign(action: Sign) -> (&'static str, &'static str) {
 /// The plan as text, one line a change, at most `width` columns wide.
 pub fn text(document: &Document, paint: Paint, width: usize) -> String {
     let mut text = format!("{}\n\n", paint.with("1", &document.host));
-    let ids = document.changes.iter().map(|c| &c.id).chain(document.blocked.iter().map(|b| &b.id));
+    let ids = document
+        .changes
+        .iter()
+        .map(|c| &c.id)
+        .chain(document.blocked.iter().map(|b| &b.id));
     let column = ids.map(|id| id.width()).max().unwrap_or_default().min(52);
     for change in &document.changes {
         text.push_str(&line(change, paint, column, width));
     }
     for blocked in &document.blocked {
         let id = pad(&blocked.id, column);
-        text.push_str(&format!("  {} {id}  {}\n", paint.with("31", "?"), blocked.reason));
+        text.push_str(&format!(
+            "  {} {id}  {}\n",
+            paint.with("31", "?"),
+            blocked.reason
+        ));
         if let Some(fix) = &blocked.fix {
             text.push_str(&format!("      do: {fix}\n"));
         }
@@ -145,13 +161,24 @@ fn line(change: &Shown, paint: Paint, column: usize, width: usize) -> String {
         about.push_str(&value);
     }
     let room = width.saturating_sub(column + 6).max(30);
-    let mut line = format!("  {} {}  {}\n", paint.with(colour, mark), pad(&change.id, column), shorten(&about, room));
+    let mut line = format!(
+        "  {} {}  {}\n",
+        paint.with(colour, mark),
+        pad(&change.id, column),
+        shorten(&about, room)
+    );
     if change.by_hand {
         line.push_str("      by hand: `mailctl apply` says what to set where\n");
     }
     if let Some(class) = &change.danger {
-        let warning = format!("would replace {}: needs --allow {class}", change.before.as_ref().map(brief).unwrap_or_default());
-        line.push_str(&format!("      {}\n", paint.with("31", &shorten(&warning, width.saturating_sub(6)))));
+        let warning = format!(
+            "would replace {}: needs --allow {class}",
+            change.before.as_ref().map(brief).unwrap_or_default()
+        );
+        line.push_str(&format!(
+            "      {}\n",
+            paint.with("31", &shorten(&warning, width.saturating_sub(6)))
+        ));
     }
     line
 }
@@ -159,13 +186,18 @@ fn line(change: &Shown, paint: Paint, column: usize, width: usize) -> String {
 /// What is told of the values: what will be there, for an update what was there too.
 fn values(change: &Shown) -> Option<String> {
     // The reason of these already names what they are about.
-    if matches!(change.kind.as_str(), "users" | "aliases" | "certificate" | "signing" | "domain" | "file" | "service" | "dkim") {
+    if matches!(
+        change.kind.as_str(),
+        "users" | "aliases" | "certificate" | "signing" | "domain" | "file" | "service" | "dkim"
+    ) {
         return None;
     }
     let after = change.after.as_ref().map(brief);
     let before = change.before.as_ref().map(brief);
     match (change.action, before, after) {
-        (Sign::Update, Some(before), Some(after)) if before != after => Some(format!("{before} → {after}")),
+        (Sign::Update, Some(before), Some(after)) if before != after => {
+            Some(format!("{before} → {after}"))
+        }
         (Sign::Delete, Some(before), _) => Some(before),
         (_, _, after) => after,
     }
@@ -175,9 +207,17 @@ fn brief(value: &Value) -> String {
     match value {
         Value::String(text) => text.lines().collect::<Vec<_>>().join(" "),
         Value::Array(items) => items.iter().map(brief).collect::<Vec<_>>().join(", "),
-        Value::Object(map) => match map.get("values").or_else(|| map.get("names")).or_else(|| map.get("users")) {
+        Value::Object(map) => match map
+            .get("values")
+            .or_else(|| map.get("names"))
+            .or_else(|| map.get("users"))
+        {
             Some(inner) => brief(inner),
-            None => map.iter().map(|(k, v)| format!("{k} {}", brief(v))).collect::<Vec<_>>().join(", "),
+            None => map
+                .iter()
+                .map(|(k, v)| format!("{k} {}", brief(v)))
+                .collect::<Vec<_>>()
+                .join(", "),
         },
         other => other.to_string(),
     }
@@ -208,7 +248,11 @@ fn summary(document: &Document) -> String {
     if document.changes.is_empty() && document.blocked.is_empty() {
         return format!("No changes. {} things are as wished.\n", count.unchanged);
     }
-    let undecided = if count.blocked > 0 { format!(", {} undecided", count.blocked) } else { String::new() };
+    let undecided = if count.blocked > 0 {
+        format!(", {} undecided", count.blocked)
+    } else {
+        String::new()
+    };
     format!(
         "Plan: {} to create, {} to update, {} to delete, {} to run{undecided}; {} as wished.\n",
         count.create, count.update, count.delete, count.run, count.unchanged

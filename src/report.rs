@@ -111,9 +111,14 @@ pub struct Lines {
 impl Report for Lines {
     fn event(&self, event: &Event) {
         match event {
-            Event::Plan(document) if !self.quiet => say(render::text(document, self.paint, self.width).trim_end()),
+            Event::Plan(document) if !self.quiet => {
+                say(render::text(document, self.paint, self.width).trim_end())
+            }
             Event::ChangeDone { id, seconds } if !self.quiet => {
-                say(&format!("  {} {id} ({seconds:.1} s)", self.paint.with("32", "done")));
+                say(&format!(
+                    "  {} {id} ({seconds:.1} s)",
+                    self.paint.with("32", "done")
+                ));
             }
             Event::ChangeFailed { .. } => say(&failed(event, self.paint)),
             Event::Note { id, text } if self.verbose => say(&format!("  {id}: {text}")),
@@ -134,12 +139,19 @@ pub struct Bars {
 impl Bars {
     /// Bars around lines that look like this.
     pub fn new(lines: Lines) -> Self {
-        Self { lines, bars: MultiProgress::new(), running: Mutex::new(HashMap::new()) }
+        Self {
+            lines,
+            bars: MultiProgress::new(),
+            running: Mutex::new(HashMap::new()),
+        }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut HashMap<String, ProgressBar>) -> T) -> T {
         // A panic elsewhere must not silence the report.
-        act(&mut self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        act(&mut self
+            .running
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 
@@ -147,8 +159,12 @@ impl Report for Bars {
     fn event(&self, event: &Event) {
         match event {
             Event::ChangeStarted { id, .. } => {
-                let style = ProgressStyle::with_template("  {spinner} {prefix}  {wide_msg:.dim} {elapsed:>4.dim}");
-                let bar = self.bars.add(ProgressBar::new_spinner().with_prefix(id.clone()));
+                let style = ProgressStyle::with_template(
+                    "  {spinner} {prefix}  {wide_msg:.dim} {elapsed:>4.dim}",
+                );
+                let bar = self
+                    .bars
+                    .add(ProgressBar::new_spinner().with_prefix(id.clone()));
                 bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
                 bar.enable_steady_tick(Duration::from_millis(120));
                 self.with(|running| running.insert(id.clone(), bar));
@@ -170,8 +186,13 @@ impl Report for Bars {
 }
 
 fn failed(event: &Event, paint: Paint) -> String {
-    let Event::ChangeFailed { id, error, hint } = event else { return String::new() };
-    let hint = hint.as_ref().map(|h| format!("\n    do: {h}")).unwrap_or_default();
+    let Event::ChangeFailed { id, error, hint } = event else {
+        return String::new();
+    };
+    let hint = hint
+        .as_ref()
+        .map(|h| format!("\n    do: {h}"))
+        .unwrap_or_default();
     format!("  {} {id}: {error}{hint}", paint.with("31", "failed"))
 }
 
@@ -187,7 +208,11 @@ fn ending(summary: &Summary, paint: Paint) -> String {
         text.push_str(&format!("left: {}\n", summary.left.join(", ")));
     }
     let (done, unchanged, seconds) = (summary.done.len(), summary.unchanged, summary.seconds);
-    let verified = if summary.verified { "; seen by every authoritative server" } else { "" };
+    let verified = if summary.verified {
+        "; seen by every authoritative server"
+    } else {
+        ""
+    };
     text.push_str(&match summary.outcome {
         "unchanged" => format!("No changes. {unchanged} things are as wished{verified}."),
         "applied" => {

@@ -89,10 +89,21 @@ pub fn merge(
 /// The record without `ours`, the terms that a ledger lists; `None` where the
 /// whole record was mailctl's, which it says by `all`, or nothing is left of it.
 pub fn without(existing: &str, ours: &BTreeSet<String>) -> Option<String> {
-    let ours_parsed: Vec<Term> = ours.iter().filter_map(|text| Term::parse(text).ok()).collect();
-    let mine = |word: &str| Term::parse(word).is_ok_and(|term| ours_parsed.iter().any(|old| old.equals(&term)));
-    let is_all = |word: &str| word.trim_start_matches(['+', '-', '~', '?']).eq_ignore_ascii_case("all");
-    let left: Vec<&str> = words(existing).into_iter().filter(|word| is_all(word) || !mine(word)).collect();
+    let ours_parsed: Vec<Term> = ours
+        .iter()
+        .filter_map(|text| Term::parse(text).ok())
+        .collect();
+    let mine = |word: &str| {
+        Term::parse(word).is_ok_and(|term| ours_parsed.iter().any(|old| old.equals(&term)))
+    };
+    let is_all = |word: &str| {
+        word.trim_start_matches(['+', '-', '~', '?'])
+            .eq_ignore_ascii_case("all")
+    };
+    let left: Vec<&str> = words(existing)
+        .into_iter()
+        .filter(|word| is_all(word) || !mine(word))
+        .collect();
     if ours.contains("all") && left.iter().all(|word| is_all(word)) {
         return None;
     }
@@ -152,13 +163,31 @@ mod tests {
 
     #[test]
     fn taking_ours_out_leaves_the_words_of_others() {
-        let ours = |terms: &[&str]| terms.iter().map(|t| (*t).to_owned()).collect::<BTreeSet<_>>();
+        let ours = |terms: &[&str]| {
+            terms
+                .iter()
+                .map(|t| (*t).to_owned())
+                .collect::<BTreeSet<_>>()
+        };
         let record = "v=spf1 ip4:192.0.2.1 mx include:_spf.example.net ~all";
         let left = without(record, &ours(&["ip4:192.0.2.1", "mx"]));
-        assert_eq!(left.as_deref(), Some("v=spf1 include:_spf.example.net ~all"));
-        assert_eq!(without("v=spf1 ip4:192.0.2.1 mx ~all", &ours(&["ip4:192.0.2.1", "mx", "all"])), None);
+        assert_eq!(
+            left.as_deref(),
+            Some("v=spf1 include:_spf.example.net ~all")
+        );
+        assert_eq!(
+            without(
+                "v=spf1 ip4:192.0.2.1 mx ~all",
+                &ours(&["ip4:192.0.2.1", "mx", "all"])
+            ),
+            None
+        );
         let kept = without("v=spf1 mx a ~all", &ours(&["mx", "all"]));
-        assert_eq!(kept.as_deref(), Some("v=spf1 a ~all"), "somebody added to ours");
+        assert_eq!(
+            kept.as_deref(),
+            Some("v=spf1 a ~all"),
+            "somebody added to ours"
+        );
     }
 
     fn host() -> Wanted {

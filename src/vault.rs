@@ -176,9 +176,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub fn passwords(vault: &Vault, config: &Config) -> Result<BTreeMap<String, Secret>> {
     let mut passwords = BTreeMap::new();
     for (domain, wish) in &config.domains {
-        for (user, account) in wish.users.iter().filter(|(_, account)| !account.receive_only) {
+        for (user, account) in wish
+            .users
+            .iter()
+            .filter(|(_, account)| !account.receive_only)
+        {
             let password = match &account.password {
-                Some(secret) => Some(vault.secret(secret).with_context(|| format!("the password of {user}@{domain}"))?),
+                Some(secret) => Some(
+                    vault
+                        .secret(secret)
+                        .with_context(|| format!("the password of {user}@{domain}"))?,
+                ),
                 None => vault.kept_password(domain, user)?,
             };
             passwords.extend(password.map(|p| (format!("{user}@{domain}"), p)));

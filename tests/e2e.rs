@@ -3,7 +3,7 @@
 
 #[path = "e2e/apply.rs"]
 mod apply;
-#[path = "e2e/rehearse.rs"]
-mod rehearse;
 #[path = "support/lab.rs"]
 mod lab;
+#[path = "e2e/rehearse.rs"]
+mod rehearse;

@@ -62,22 +62,48 @@ struct Pass<'a> {
 /// Does all changes of a plan; stops beginning new ones at the first failure.
 pub async fn act(tools: &Tools, plan: &Plan, ledger: Ledger) -> Acted {
     let book = Book::new(tools.world.remote.clone(), ledger);
-    let mut pass = Pass { tools, ends: watch::Sender::new(BTreeMap::new()), results: Mutex::default(), book, account: None };
-    let orders = plan.changes.iter().any(|c| matches!(c.action, Action::Order(_)));
-    let prepared = if orders { read_account(tools).await } else { Ok(None) };
+    let mut pass = Pass {
+        tools,
+        ends: watch::Sender::new(BTreeMap::new()),
+        results: Mutex::default(),
+        book,
+        account: None,
+    };
+    let orders = plan
+        .changes
+        .iter()
+        .any(|c| matches!(c.action, Action::Order(_)));
+    let prepared = if orders {
+        read_account(tools).await
+    } else {
+        Ok(None)
+    };
     match prepared {
         Ok(account) => pass.account = account,
         Err(failure) => {
             tools.report.event(&failed_event("order", &failure));
-            return Acted { done: Vec::new(), left: plan.changes.iter().map(|c| c.id.clone()).collect(), failed: true };
+            return Acted {
+                done: Vec::new(),
+                left: plan.changes.iter().map(|c| c.id.clone()).collect(),
+                failed: true,
+            };
         }
     }
     let planned: HashSet<&str> = plan.changes.iter().map(|c| c.id.as_str()).collect();
     let mut last_on_server: Option<&str> = None;
     let mut all = Vec::new();
     for change in &plan.changes {
-        let needs: Vec<&str> = change.needs.iter().map(String::as_str).filter(|n| planned.contains(n)).collect();
-        let after = if change.action.on_server() { last_on_server.replace(&change.id) } else { None };
+        let needs: Vec<&str> = change
+            .needs
+            .iter()
+            .map(String::as_str)
+            .filter(|n| planned.contains(n))
+            .collect();
+        let after = if change.action.on_server() {
+            last_on_server.replace(&change.id)
+        } else {
+            None
+        };
         all.push(pass.one(change, needs, after));
     }
     futures_util::future::join_all(all).await;
@@ -88,14 +114,24 @@ pub async fn act(tools: &Tools, plan: &Plan, ledger: Ledger) -> Acted {
         tools.report.event(&failed_event("ledger", &failure));
         failed = true;
     }
-    let (done, left): (Vec<&Change>, Vec<&Change>) =
-        plan.changes.iter().partition(|c| ends.get(&c.id) == Some(&End::Done));
+    let (done, left): (Vec<&Change>, Vec<&Change>) = plan
+        .changes
+        .iter()
+        .partition(|c| ends.get(&c.id) == Some(&End::Done));
     let ids = |changes: Vec<&Change>| changes.into_iter().map(|c| c.id.clone()).collect();
-    Acted { done: ids(done), left: ids(left), failed }
+    Acted {
+        done: ids(done),
+        left: ids(left),
+        failed,
+    }
 }
 
 fn failed_event(id: &str, failure: &Failure) -> Event {
-    Event::ChangeFailed { id: id.to_owned(), error: failure.chain(), hint: failure.advice().map(str::to_owned) }
+    Event::ChangeFailed {
+        id: id.to_owned(),
+        error: failure.chain(),
+        hint: failure.advice().map(str::to_owned),
+    }
 }
 
 impl Pass<'_> {
@@ -105,7 +141,8 @@ impl Pass<'_> {
         let waited = ends
             .wait_for(|ends| {
                 ends.values().any(|end| *end == End::Failed)
-                    || (needs.iter().all(|n| ends.contains_key(*n)) && after.is_none_or(|a| ends.contains_key(a)))
+                    || (needs.iter().all(|n| ends.contains_key(*n))
+                        && after.is_none_or(|a| ends.contains_key(a)))
             })
             .await
             .map(|ends| {
@@ -117,7 +154,11 @@ impl Pass<'_> {
         if failed {
             return;
         }
-        let end = if waits || matches!(change.action, Action::ByHand(_)) { End::Waits } else { self.begin(change).await };
+        let end = if waits || matches!(change.action, Action::ByHand(_)) {
+            End::Waits
+        } else {
+            self.begin(change).await
+        };
         self.ends.send_modify(|ends| {
             ends.insert(change.id.clone(), end);
         });
@@ -125,13 +166,20 @@ impl Pass<'_> {
 
     async fn begin(&self, change: &Change) -> End {
         let begun = Instant::now();
-        let started = Event::ChangeStarted { id: change.id.clone(), action: change.sign, reason: change.why.clone() };
+        let started = Event::ChangeStarted {
+            id: change.id.clone(),
+            action: change.sign,
+            reason: change.why.clone(),
+        };
         self.tools.report.event(&started);
         match self.act(change).await {
             Ok(()) => {
                 self.book.note(&change.ledger);
                 let seconds = begun.elapsed().as_secs_f64();
-                self.tools.report.event(&Event::ChangeDone { id: change.id.clone(), seconds });
+                self.tools.report.event(&Event::ChangeDone {
+                    id: change.id.clone(),
+                    seconds,
+                });
                 End::Done
             }
             Err(failure) => {
@@ -145,16 +193,23 @@ impl Pass<'_> {
         match &change.action {
             Action::Script(script) => self.script(change, script.clone()).await,
             Action::Network(switch) => {
-                let (switch, report, id) = (switch.clone(), self.tools.report.clone(), change.id.clone());
+                let (switch, report, id) =
+                    (switch.clone(), self.tools.report.clone(), change.id.clone());
                 self.on_server(move |remote| {
-                    let note = |text: &str| report.event(&Event::Note { id: id.clone(), text: text.to_owned() });
+                    let note = |text: &str| {
+                        report.event(&Event::Note {
+                            id: id.clone(),
+                            text: text.to_owned(),
+                        })
+                    };
                     switch.act(remote, &note)
                 })
                 .await
             }
             Action::Users(write) => {
                 let (write, vault) = (write.clone(), self.tools.vault.clone());
-                self.on_server(move |remote| write.act(remote, &vault)).await
+                self.on_server(move |remote| write.act(remote, &vault))
+                    .await
             }
             Action::DkimKey(make) => {
                 let make = make.clone();
@@ -172,14 +227,22 @@ impl Pass<'_> {
                 let issued = self.results(|results| results.certificate.take());
                 let issued = issued.ok_or_else(|| Failure::new("no certificate was issued"))?;
                 let install = install.clone();
-                self.on_server(move |remote| install.act(remote, &issued.chain_pem, &issued.key_pem)).await
+                self.on_server(move |remote| {
+                    install.act(remote, &issued.chain_pem, &issued.key_pem)
+                })
+                .await
             }
             Action::ByHand(_) => Ok(()),
         }
     }
 
     fn results<T>(&self, change: impl FnOnce(&mut Results) -> T) -> T {
-        change(&mut self.results.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        change(
+            &mut self
+                .results
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
     }
 
     async fn on_server<T: Send + 'static>(
@@ -195,10 +258,16 @@ impl Pass<'_> {
             return Ok(());
         }
         let said = output.complaint();
-        let said = if said.is_empty() { format!("status {}", output.code) } else { said };
+        let said = if said.is_empty() {
+            format!("status {}", output.code)
+        } else {
+            said
+        };
         let hint = match output.code {
             75 => "somebody changed it meanwhile; run `mailctl plan` to see how it stands now",
-            _ if said.contains("No space left") => "free some space on the server (`df -h`, `journalctl --vacuum-size=100M`), then run `mailctl apply` again",
+            _ if said.contains("No space left") => {
+                "free some space on the server (`df -h`, `journalctl --vacuum-size=100M`), then run `mailctl apply` again"
+            }
             _ => "mend it, then run `mailctl apply` again: it goes on from here",
         };
         Err(Failure::new(format!("{} on the server: {said}", change.id)).hint(hint))
@@ -219,15 +288,35 @@ impl Pass<'_> {
                 return;
             }
             let text = format!("{shown} of {all} name servers show it");
-            self.tools.report.event(&Event::Note { id: change.id.clone(), text });
+            self.tools.report.event(&Event::Note {
+                id: change.id.clone(),
+                text,
+            });
         };
-        let how = if want.values.is_empty() { crate::dns::Visible::Gone } else { crate::dns::Visible::Exactly };
-        self.tools.world.dns.wait_visible(&write.apex, &want, how, VISIBLE_WITHIN, &note).await
+        let how = if want.values.is_empty() {
+            crate::dns::Visible::Gone
+        } else {
+            crate::dns::Visible::Exactly
+        };
+        self.tools
+            .world
+            .dns
+            .wait_visible(&write.apex, &want, how, VISIBLE_WITHIN, &note)
+            .await
     }
 
-    async fn order(&self, change: &Change, order: &crate::kinds::certificate::Order) -> Result<Issued> {
+    async fn order(
+        &self,
+        change: &Change,
+        order: &crate::kinds::certificate::Order,
+    ) -> Result<Issued> {
         let tools = self.tools;
-        let note = |text: &str| tools.report.event(&Event::Note { id: change.id.clone(), text: text.to_owned() });
+        let note = |text: &str| {
+            tools.report.event(&Event::Note {
+                id: change.id.clone(),
+                text: text.to_owned(),
+            })
+        };
         let kept = match &self.account {
             Some(credentials) => acme::Account::restore(&tools.authority, credentials).await?,
             None => None,
@@ -242,7 +331,11 @@ impl Pass<'_> {
                 account
             }
         };
-        let challenges = Challenges { world: &tools.world, config: &tools.config, note: &note };
+        let challenges = Challenges {
+            world: &tools.world,
+            config: &tools.config,
+            note: &note,
+        };
         acme::issue(&account, &order.names, order.key, &challenges, &note).await
     }
 }
@@ -253,7 +346,9 @@ pub async fn on_server<T: Send + 'static>(
     deed: impl FnOnce(&dyn crate::remote::Remote) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let remote = world.remote.clone();
-    tokio::task::spawn_blocking(move || deed(remote.as_ref())).await.context("work on the server was interrupted")?
+    tokio::task::spawn_blocking(move || deed(remote.as_ref()))
+        .await
+        .context("work on the server was interrupted")?
 }
 
 /// Where the account at an authority is kept on the server, readable by root only.
@@ -269,7 +364,10 @@ async fn read_account(tools: &Tools) -> Result<Option<Secret>> {
     })
     .await?;
     if output.code != 0 {
-        return Err(Failure::new(format!("the account at the certificate authority cannot be read on the server: {}", output.complaint())));
+        return Err(Failure::new(format!(
+            "the account at the certificate authority cannot be read on the server: {}",
+            output.complaint()
+        )));
     }
     Ok((!output.out.is_empty()).then(|| Secret::new(output.text())))
 }
@@ -292,11 +390,18 @@ type Values = BTreeMap<crate::record::Name, BTreeSet<String>>;
 
 impl Challenges<'_> {
     /// Where the challenge of an owner name is put: there, or where a CNAME leads.
-    async fn place(&self, owner: &crate::record::Name) -> Result<(Arc<dyn zone::Zone>, crate::record::Name, RrsetKey)> {
+    async fn place(
+        &self,
+        owner: &crate::record::Name,
+    ) -> Result<(Arc<dyn zone::Zone>, crate::record::Name, RrsetKey)> {
         let name = self.world.dns.canonical_name(owner).await?;
         let holder = crate::parts::records::holder(self.config, &name);
         let apex = self.world.apex(&holder, &name).await?;
-        Ok((self.world.zone(&holder)?.clone(), apex, RrsetKey::new(name, crate::record::RType::Txt)))
+        Ok((
+            self.world.zone(&holder)?.clone(),
+            apex,
+            RrsetKey::new(name, crate::record::RType::Txt),
+        ))
     }
 }
 
@@ -308,15 +413,37 @@ impl acme::Challenges for Challenges<'_> {
             let (zone, apex, key) = self.place(owner).await?;
             let want = Rrset::new(key.clone(), None, values);
             if zone.by_hand() {
-                (self.note)(&format!("set by hand: {} TXT {}", key.name, want.values.iter().cloned().collect::<Vec<_>>().join(" and ")));
+                (self.note)(&format!(
+                    "set by hand: {} TXT {}",
+                    key.name,
+                    want.values
+                        .iter()
+                        .cloned()
+                        .collect::<Vec<_>>()
+                        .join(" and ")
+                ));
             } else {
                 zone::add_values(zone.as_ref(), &apex, &key, CHALLENGE_TTL, &list(values)).await?;
             }
             placed.push((apex, want));
         }
         for (apex, want) in &placed {
-            let note = |shown: usize, all: usize| (self.note)(&format!("{shown} of {all} name servers show the challenge of {}", want.key.name));
-            self.world.dns.wait_visible(apex, want, crate::dns::Visible::Contains, VISIBLE_WITHIN, &note).await?;
+            let note = |shown: usize, all: usize| {
+                (self.note)(&format!(
+                    "{shown} of {all} name servers show the challenge of {}",
+                    want.key.name
+                ))
+            };
+            self.world
+                .dns
+                .wait_visible(
+                    apex,
+                    want,
+                    crate::dns::Visible::Contains,
+                    VISIBLE_WITHIN,
+                    &note,
+                )
+                .await?;
         }
         Ok(())
     }

@@ -3,10 +3,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::failure::{Context, Failure, Result};
 use crate::ledger::{self, Applied, Edit, Ledger};
@@ -37,15 +37,25 @@ struct State {
 impl Book {
     /// Opens the ledger as it was seen.
     pub fn new(remote: Arc<dyn Remote>, ledger: Ledger) -> Self {
-        let state = State { ledger, files: Vec::new(), dirty: false, closing: false };
-        let shared = Arc::new(Shared { remote, state: Mutex::new(state), changed: Notify::new() });
+        let state = State {
+            ledger,
+            files: Vec::new(),
+            dirty: false,
+            closing: false,
+        };
+        let shared = Arc::new(Shared {
+            remote,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        });
         let writer = tokio::spawn(write_until_closed(shared.clone()));
         Self { shared, writer }
     }
 
     /// Notes what was made or is gone.
     pub fn note(&self, edits: &[Edit]) {
-        self.shared.with(|state| state.dirty |= state.ledger.edit(edits));
+        self.shared
+            .with(|state| state.dirty |= state.ledger.edit(edits));
         self.shared.changed.notify_one();
     }
 
@@ -62,18 +72,29 @@ impl Book {
     pub async fn close(self, now: fn() -> OffsetDateTime, by: &str) -> Result<()> {
         let at = now().format(&Rfc3339).unwrap_or_default();
         self.shared.with(|state| {
-            state.ledger.applied = Some(Applied { at, by: by.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() });
+            state.ledger.applied = Some(Applied {
+                at,
+                by: by.to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            });
             state.dirty = true;
             state.closing = true;
         });
         self.shared.changed.notify_one();
-        self.writer.await.context("the ledger's writer was interrupted")?
+        self.writer
+            .await
+            .context("the ledger's writer was interrupted")?
     }
 }
 
 impl Shared {
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        change(
+            &mut self
+                .state
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
     }
 }
 

@@ -19,7 +19,11 @@ pub async fn records(tools: &Tools, survey: &Survey) -> Result<bool> {
     let probes = survey.resources.iter().flat_map(|r| r.probes());
     let sets: Vec<(Name, Rrset)> = probes
         .filter_map(|probe| match &probe {
-            Probe::Rrset(holder, key) => survey.seen.rrset(holder, key).ok().map(|(apex, set, _)| (apex.clone(), set.clone())),
+            Probe::Rrset(holder, key) => survey
+                .seen
+                .rrset(holder, key)
+                .ok()
+                .map(|(apex, set, _)| (apex.clone(), set.clone())),
             _ => None,
         })
         .filter(|(_, set)| !set.values.is_empty())
@@ -28,7 +32,11 @@ pub async fn records(tools: &Tools, survey: &Survey) -> Result<bool> {
         by_zone.entry(apex).or_default().push(set);
     }
     for (apex, sets) in &by_zone {
-        tools.world.dns.wait_all_visible(apex, sets, VISIBLE_WITHIN).await?;
+        tools
+            .world
+            .dns
+            .wait_all_visible(apex, sets, VISIBLE_WITHIN)
+            .await?;
     }
     Ok(!by_zone.is_empty())
 }

@@ -30,7 +30,11 @@ pub fn run(cli: &Cli, options: &Apply) -> Result<Exit> {
     let by = who();
     let now = OffsetDateTime::now_utc;
     // Kept until the end: two applies at once would undo each other.
-    let _lock = Lock::take(session.world.remote.as_ref(), &holder(&by, now()), Duration::ZERO)?;
+    let _lock = Lock::take(
+        session.world.remote.as_ref(),
+        &holder(&by, now()),
+        Duration::ZERO,
+    )?;
     let lines = setup::lines(cli);
     let (paint, width, quiet) = (lines.paint, lines.width, cli.quiet);
     let report: Arc<dyn Report> = if cli.json {
@@ -47,7 +51,11 @@ pub fn run(cli: &Cli, options: &Apply) -> Result<Exit> {
         } else if !quiet {
             say(render::text(document, paint, width).trim_end());
         }
-        if asks { ask::yes("Apply this?") } else { Ok(true) }
+        if asks {
+            ask::yes("Apply this?")
+        } else {
+            Ok(true)
+        }
     };
     let tools = Tools {
         authority: session.authority()?,
@@ -76,13 +84,22 @@ pub fn run(cli: &Cli, options: &Apply) -> Result<Exit> {
 
 /// What others are told who find the lock taken.
 fn holder(by: &str, now: OffsetDateTime) -> String {
-    let since = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default();
+    let since = now
+        .replace_nanosecond(0)
+        .unwrap_or(now)
+        .format(&Rfc3339)
+        .unwrap_or_default();
     format!("{by}, since {since}")
 }
 
 /// Who applies, for the lock and the ledger.
 fn who() -> String {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".into());
-    let host = nix::unistd::gethostname().ok().and_then(|h| h.into_string().ok()).unwrap_or_else(|| "somewhere".into());
+    let user = std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| "somebody".into());
+    let host = nix::unistd::gethostname()
+        .ok()
+        .and_then(|h| h.into_string().ok())
+        .unwrap_or_else(|| "somewhere".into());
     format!("{user}@{host}, process {}", std::process::id())
 }

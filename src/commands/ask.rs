@@ -12,10 +12,18 @@ use crate::secret::Secret;
 /// When the terminal is gone.
 pub fn yes(question: &str) -> Result<bool> {
     let mut err = std::io::stderr().lock();
-    write!(err, "{question} [y/N] ").and_then(|()| err.flush()).context("the terminal is gone")?;
+    write!(err, "{question} [y/N] ")
+        .and_then(|()| err.flush())
+        .context("the terminal is gone")?;
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).context("the terminal is gone")?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .context("the terminal is gone")?;
+    Ok(matches!(
+        answer.trim().to_ascii_lowercase().as_str(),
+        "y" | "yes"
+    ))
 }
 
 /// The person at the terminal.

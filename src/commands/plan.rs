@@ -17,7 +17,12 @@ use crate::vault;
 pub fn run(cli: &Cli, options: &Plan) -> Result<Exit> {
     let session = setup::Session::open(cli, &options.reach)?;
     let passwords = vault::passwords(&session.vault, &session.config)?;
-    let looked = survey(&session.world, &session.config, &passwords, OffsetDateTime::now_utc());
+    let looked = survey(
+        &session.world,
+        &session.config,
+        &passwords,
+        OffsetDateTime::now_utc(),
+    );
     let document = Document::from(&session.runtime.block_on(looked)?.plan);
     let json = serde_json::to_string_pretty(&document).context("the plan could not be written")?;
     if let Some(path) = &options.out {

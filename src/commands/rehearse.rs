@@ -41,17 +41,27 @@ pub fn run(cli: &Cli, options: &Rehearse) -> Result<Exit> {
         }
     };
     let world = World::start(&WorldOptions {
-        suite: if options.system == "trixie" { Suite::Trixie } else { Suite::Bookworm },
+        suite: if options.system == "trixie" {
+            Suite::Trixie
+        } else {
+            Suite::Bookworm
+        },
         zones: mapping::zones(&config),
         far_domains: mapping::far_domains(&config),
         contabo_like: true,
         report: &tell,
         ..WorldOptions::default()
     })?;
-    let mut stage = Rehearsal { cli, tell: &tell, world, answers: Vec::new() };
+    let mut stage = Rehearsal {
+        cli,
+        tell: &tell,
+        world,
+        answers: Vec::new(),
+    };
     let played = stage.play(&config);
     let Rehearsal { world, answers, .. } = stage;
-    let passed = played.is_ok() && !answers.is_empty() && answers.iter().all(|a| a.verdict == Verdict::Pass);
+    let passed =
+        played.is_ok() && !answers.is_empty() && answers.iter().all(|a| a.verdict == Verdict::Pass);
     show(cli, &answers, begun.elapsed().as_secs_f64());
     if options.keep {
         say(&world.keep()?);
@@ -95,11 +105,17 @@ impl Rehearsal<'_> {
         self.world.reboot()?;
         let session = self.session(&mapped)?;
         let third = self.plan(&session)?;
-        self.answers.push(Answer::of("plan after a reboot", empty(&third)));
+        self.answers
+            .push(Answer::of("plan after a reboot", empty(&third)));
 
         (self.tell)("sending mail");
         let passwords = vault::passwords(&session.vault, &mapped)?;
-        let stage = Stage { world: &self.world, config: &mapped, passwords: &passwords, dns: &session.world.dns };
+        let stage = Stage {
+            world: &self.world,
+            config: &mapped,
+            passwords: &passwords,
+            dns: &session.world.dns,
+        };
         let looked = session.runtime.block_on(stage.look())?;
         self.answers.extend(looked);
         Ok(())
@@ -109,11 +125,25 @@ impl Rehearsal<'_> {
     fn receiver_of_one_family(&self, domain: &str, rtype: RType) -> Result<()> {
         let domain = Name::parse(domain).map_err(Failure::new)?;
         let host = domain.child("mx");
-        let address = self.world.far().addresses().into_iter().find(|ip| ip.is_ipv4() == (rtype == RType::A));
-        let address = address.ok_or_else(|| Failure::new("the far mail server has no such address"))?;
+        let address = self
+            .world
+            .far()
+            .addresses()
+            .into_iter()
+            .find(|ip| ip.is_ipv4() == (rtype == RType::A));
+        let address =
+            address.ok_or_else(|| Failure::new("the far mail server has no such address"))?;
         self.world.add_far_domain(&domain)?;
-        self.world.names().set(&Rrset::new(RrsetKey::new(host.clone(), rtype), None, [address.to_string()]))?;
-        self.world.names().set(&Rrset::new(RrsetKey::new(domain, RType::Mx), None, [format!("10 {}", host.fqdn())]))
+        self.world.names().set(&Rrset::new(
+            RrsetKey::new(host.clone(), rtype),
+            None,
+            [address.to_string()],
+        ))?;
+        self.world.names().set(&Rrset::new(
+            RrsetKey::new(domain, RType::Mx),
+            None,
+            [format!("10 {}", host.fqdn())],
+        ))
     }
 
     fn session(&self, config: &Arc<Config>) -> Result<Session> {
@@ -122,7 +152,12 @@ impl Rehearsal<'_> {
 
     fn plan(&self, session: &Session) -> Result<Document> {
         let passwords = vault::passwords(&session.vault, &session.config)?;
-        let looked = survey(&session.world, &session.config, &passwords, OffsetDateTime::now_utc());
+        let looked = survey(
+            &session.world,
+            &session.config,
+            &passwords,
+            OffsetDateTime::now_utc(),
+        );
         Ok(Document::from(&session.runtime.block_on(looked)?.plan))
     }
 
@@ -134,7 +169,10 @@ impl Rehearsal<'_> {
     }
 
     fn apply(&self, session: Session) -> Result<String> {
-        let report: Arc<Counting> = Arc::new(Counting { inner: setup::reporter(self.cli), last: std::sync::Mutex::default() });
+        let report: Arc<Counting> = Arc::new(Counting {
+            inner: setup::reporter(self.cli),
+            last: std::sync::Mutex::default(),
+        });
         let tools = Tools {
             authority: session.authority()?,
             world: session.world,
@@ -144,9 +182,17 @@ impl Rehearsal<'_> {
             now: OffsetDateTime::now_utc,
             by: "rehearsal".into(),
         };
-        let consent = Consent { allowed: BTreeSet::new(), digest: None, ask: &|_| Ok(true) };
+        let consent = Consent {
+            allowed: BTreeSet::new(),
+            digest: None,
+            ask: &|_| Ok(true),
+        };
         let exit = session.runtime.block_on(apply(&tools, &consent))?;
-        if exit == Exit::Ok { Ok(report.told()) } else { Err(Failure::new(report.told())) }
+        if exit == Exit::Ok {
+            Ok(report.told())
+        } else {
+            Err(Failure::new(report.told()))
+        }
     }
 }
 
@@ -158,18 +204,32 @@ struct Counting {
 
 impl Counting {
     fn told(&self) -> String {
-        self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.last
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 }
 
 impl Report for Counting {
     fn event(&self, event: &Event) {
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = self
+            .last
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         match event {
             Event::Summary(summary) => {
                 if summary.outcome == "applied" {
-                    let verified = if summary.verified { ", seen by every authoritative server" } else { "" };
-                    *last = format!("{} changes in {:.1} s{verified}", summary.done.len(), summary.seconds);
+                    let verified = if summary.verified {
+                        ", seen by every authoritative server"
+                    } else {
+                        ""
+                    };
+                    *last = format!(
+                        "{} changes in {:.1} s{verified}",
+                        summary.done.len(),
+                        summary.seconds
+                    );
                 }
                 // The rehearsal's own report is the ending.
                 return;
@@ -183,27 +243,59 @@ impl Report for Counting {
 }
 
 fn empty(document: &Document) -> Result<String> {
-    let changes = document.changes.iter().map(|c| format!("{} ({})", c.id, c.reason));
-    let differs: Vec<String> = changes.chain(document.blocked.iter().map(|b| format!("{} ({})", b.id, b.reason))).collect();
+    let changes = document
+        .changes
+        .iter()
+        .map(|c| format!("{} ({})", c.id, c.reason));
+    let differs: Vec<String> = changes
+        .chain(
+            document
+                .blocked
+                .iter()
+                .map(|b| format!("{} ({})", b.id, b.reason)),
+        )
+        .collect();
     if differs.is_empty() {
-        return Ok(format!("empty: {} things are as wished", document.summary.unchanged));
+        return Ok(format!(
+            "empty: {} things are as wished",
+            document.summary.unchanged
+        ));
     }
     Err(Failure::new(format!("not empty: {}", differs.join(", "))))
 }
 
 fn show(cli: &Cli, answers: &[Answer], seconds: f64) {
     if cli.json {
-        say(&json!({"schema": "mailctl.rehearsal/1", "results": answers, "seconds": seconds}).to_string());
+        say(
+            &json!({"schema": "mailctl.rehearsal/1", "results": answers, "seconds": seconds})
+                .to_string(),
+        );
         return;
     }
     let paint: Paint = setup::paint(cli);
-    let column = answers.iter().map(|a| a.subject.chars().count()).max().unwrap_or_default();
+    let column = answers
+        .iter()
+        .map(|a| a.subject.chars().count())
+        .max()
+        .unwrap_or_default();
     say("");
     for answer in answers {
-        let mark = if answer.verdict == Verdict::Pass { paint.with("32", "pass") } else { paint.with("31", "FAIL") };
-        say(&format!("  {mark}  {:column$}  {}", answer.subject, answer.found));
+        let mark = if answer.verdict == Verdict::Pass {
+            paint.with("32", "pass")
+        } else {
+            paint.with("31", "FAIL")
+        };
+        say(&format!(
+            "  {mark}  {:column$}  {}",
+            answer.subject, answer.found
+        ));
     }
-    let failed = answers.iter().filter(|a| a.verdict == Verdict::Fail).count();
+    let failed = answers
+        .iter()
+        .filter(|a| a.verdict == Verdict::Fail)
+        .count();
     let passed = answers.len() - failed;
-    say(&format!("\nRehearsed in {seconds:.0} s: {passed} passed, {failed} failed."));
+    say(&format!(
+        "\nRehearsed in {seconds:.0} s: {passed} passed, {failed} failed."
+    ));
 }

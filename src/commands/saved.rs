@@ -24,7 +24,11 @@ pub struct Saved {
 impl Saved {
     /// The file of a plan.
     pub fn of(document: &Document) -> Self {
-        Self { schema: SCHEMA.into(), digest: render::digest(document), changes: document.changes.clone() }
+        Self {
+            schema: SCHEMA.into(),
+            digest: render::digest(document),
+            changes: document.changes.clone(),
+        }
     }
 
     /// Writes it.
@@ -33,7 +37,8 @@ impl Saved {
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).context("the plan could not be written")?;
-        std::fs::write(path, text + "\n").with_context(|| format!("{} could not be written", path.display()))
+        std::fs::write(path, text + "\n")
+            .with_context(|| format!("{} could not be written", path.display()))
     }
 
     /// Reads it.
@@ -42,11 +47,19 @@ impl Saved {
     /// When it is no plan, or one that was changed by hand.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display();
-        let text = std::fs::read_to_string(path).with_context(|| format!("{name} could not be read"))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("{name} could not be read"))?;
         let hint = "make a new one with `mailctl plan --out FILE`";
-        let saved: Self = serde_json::from_str(&text)
-            .map_err(|e| Failure::new(format!("{name} is no plan of mailctl")).because(e).hint(hint))?;
+        let saved: Self = serde_json::from_str(&text).map_err(|e| {
+            Failure::new(format!("{name} is no plan of mailctl"))
+                .because(e)
+                .hint(hint)
+        })?;
         let same = saved.schema == SCHEMA && saved.digest == render::digest_of(&saved.changes);
-        if same { Ok(saved) } else { Err(Failure::new(format!("{name} was changed after it was written")).hint(hint)) }
+        if same {
+            Ok(saved)
+        } else {
+            Err(Failure::new(format!("{name} was changed after it was written")).hint(hint))
+        }
     }
 }

@@ -63,9 +63,19 @@ impl Session {
             let _inside = runtime.enter();
             let dns = Dns::new(config.resolver)?;
             let zones = zones(&config, &vault, &dns)?;
-            World { remote: connect(cli, &config, &vault, reach)?, zones, dns, apexes: named_apexes(&config) }
+            World {
+                remote: connect(cli, &config, &vault, reach)?,
+                zones,
+                dns,
+                apexes: named_apexes(&config),
+            }
         };
-        Ok(Self { config, vault, world, runtime })
+        Ok(Self {
+            config,
+            vault,
+            world,
+            runtime,
+        })
     }
 
     /// Who certifies.
@@ -74,7 +84,10 @@ impl Session {
     /// When the trust anchor cannot be read.
     pub fn authority(&self) -> Result<Authority> {
         let certificates = &self.config.certificates;
-        let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("certificates.root, {}, cannot be read", path.display()));
+        let read = |path: &PathBuf| {
+            std::fs::read(path)
+                .with_context(|| format!("certificates.root, {}, cannot be read", path.display()))
+        };
         Ok(Authority {
             directory: acme::directory_of(&certificates.authority).map_err(Failure::new)?,
             root_pem: certificates.root.as_ref().map(read).transpose()?,
@@ -99,8 +112,17 @@ fn coloured(cli: &Cli, terminal: bool) -> bool {
 /// How plain text looks here.
 pub fn lines(cli: &Cli) -> Lines {
     let terminal = console::Term::stdout();
-    let width = if terminal.is_term() { usize::from(terminal.size().1).clamp(60, 200) } else { WIDTH };
-    Lines { paint: paint(cli), width, quiet: cli.quiet, verbose: cli.verbose > 0 }
+    let width = if terminal.is_term() {
+        usize::from(terminal.size().1).clamp(60, 200)
+    } else {
+        WIDTH
+    };
+    Lines {
+        paint: paint(cli),
+        width,
+        quiet: cli.quiet,
+        verbose: cli.verbose > 0,
+    }
 }
 
 /// Who is told what happens.
@@ -127,7 +149,10 @@ pub fn file(cli: &Cli) -> Result<PathBuf> {
     if let Some(file) = &cli.file {
         return Ok(file.clone());
     }
-    let found = ["mail.yaml", "mailctl.yaml"].into_iter().map(PathBuf::from).find(|path| path.exists());
+    let found = ["mail.yaml", "mailctl.yaml"]
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|path| path.exists());
     found.ok_or_else(|| {
         Failure::new("there is no mail.yaml here")
             .hint("write one (README.md shows ten lines that do), or name another with -f FILE")
@@ -148,7 +173,9 @@ pub fn config(cli: &Cli) -> Result<Config> {
 /// # Errors
 /// When it is unsound or cannot be read.
 pub fn config_to_rehearse(cli: &Cli) -> Result<Config> {
-    read(cli, |name, source| config::load::read_to_rehearse(name, source))
+    read(cli, |name, source| {
+        config::load::read_to_rehearse(name, source)
+    })
 }
 
 fn read(
@@ -157,7 +184,10 @@ fn read(
 ) -> Result<Config> {
     let name = file(cli)?.display().to_string();
     let source = std::fs::read_to_string(&name).map_err(|e| {
-        Failure::new(format!("{name} cannot be read")).because(e).hint("name another file with -f FILE").exit(Exit::Unsound)
+        Failure::new(format!("{name} cannot be read"))
+            .because(e)
+            .hint("name another file with -f FILE")
+            .exit(Exit::Unsound)
     })?;
     let colour = coloured(cli, std::io::stderr().is_terminal());
     match load(&name, &source) {
@@ -171,7 +201,10 @@ fn read(
             warn(diagnostic::draw(&name, &source, &mistakes, colour).trim_end());
             let count = mistakes.iter().filter(|m| m.is_error()).count();
             let plural = if count == 1 { "mistake" } else { "mistakes" };
-            Err(Failure::new(format!("{name} is unsound: {count} {plural}; nothing was contacted")).exit(Exit::Unsound))
+            Err(Failure::new(format!(
+                "{name} is unsound: {count} {plural}; nothing was contacted"
+            ))
+            .exit(Exit::Unsound))
         }
     }
 }
@@ -181,24 +214,35 @@ fn connect(cli: &Cli, config: &Config, vault: &Vault, reach: &Reach) -> Result<A
     let access = Access {
         accept_new_host_key: reach.accept_new_host_key,
         host_key: config.host.host_key.clone(),
-        password: config.host.password.as_ref().map(|p| vault.secret(p)).transpose()?,
+        password: config
+            .host
+            .password
+            .as_ref()
+            .map(|p| vault.secret(p))
+            .transpose()?,
         ask: can_ask(cli).then(|| Arc::new(Terminal) as Arc<dyn Ask>),
         ..Access::default()
     };
-    let Some(limit) = &reach.wait else { return Ok(Arc::new(Ssh::connect(&target, &access)?)) };
+    let Some(limit) = &reach.wait else {
+        return Ok(Arc::new(Ssh::connect(&target, &access)?));
+    };
     let limit = wait::parse_duration(limit).map_err(Failure::new)?;
     let mut tell = |text: &str| {
         if !cli.quiet {
             warn(text);
         }
     };
-    Ok(Arc::new(wait::connect_waiting(&target, &access, limit, &mut tell)?))
+    Ok(Arc::new(wait::connect_waiting(
+        &target, &access, limit, &mut tell,
+    )?))
 }
 
 fn zones(config: &Config, vault: &Vault, dns: &Dns) -> Result<BTreeMap<Holder, Arc<dyn Zone>>> {
     let open = |kind, given: catalogue::Settings, place: &str| -> Result<Arc<dyn Zone>> {
         let filled = catalogue::filled(kind, given, &Here);
-        let secret = |secret: &Option<config::SecretRef>| secret.as_ref().map(|s| vault.secret(s)).transpose();
+        let secret = |secret: &Option<config::SecretRef>| {
+            secret.as_ref().map(|s| vault.secret(s)).transpose()
+        };
         let settings = Settings {
             endpoint: filled.endpoint.clone(),
             token: secret(&filled.token)?,
@@ -208,14 +252,21 @@ fn zones(config: &Config, vault: &Vault, dns: &Dns) -> Result<BTreeMap<Holder, A
             key: secret(&filled.key)?,
             algorithm: filled.algorithm.clone(),
         };
-        zone::open(&filled.provider, &settings, dns).with_context(|| format!("`{place}` in mail.yaml cannot be used"))
+        zone::open(&filled.provider, &settings, dns)
+            .with_context(|| format!("`{place}` in mail.yaml cannot be used"))
     };
     let mut zones: BTreeMap<Holder, Arc<dyn Zone>> = BTreeMap::new();
-    zones.insert(Holder::Default, open(Kind::Dns, (&config.dns).into(), "dns")?);
+    zones.insert(
+        Holder::Default,
+        open(Kind::Dns, (&config.dns).into(), "dns")?,
+    );
     zones.insert(Holder::Ptr, open(Kind::Ptr, (&config.ptr).into(), "ptr")?);
     for (name, domain) in &config.domains {
         if let Some(own) = &domain.dns {
-            zones.insert(Holder::Domain(name.0.clone()), open(Kind::Dns, own.into(), &format!("domains.{name}.dns"))?);
+            zones.insert(
+                Holder::Domain(name.0.clone()),
+                open(Kind::Dns, own.into(), &format!("domains.{name}.dns"))?,
+            );
         }
     }
     Ok(zones)

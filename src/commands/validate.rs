@@ -20,7 +20,12 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         say(&json!({"schema": "mailctl.validate/1", "sound": true, "host": config.host.name.to_string(), "domains": names, "users": users}).to_string());
     } else if !cli.quiet {
         let (domains, host) = (config.domains.len(), &config.host.name);
-        say(&format!("{} is sound: {host}, {domains} domain{}, {users} user{}.", path.display(), plural(domains), plural(users)));
+        say(&format!(
+            "{} is sound: {host}, {domains} domain{}, {users} user{}.",
+            path.display(),
+            plural(domains),
+            plural(users)
+        ));
     }
     Ok(Exit::Ok)
 }

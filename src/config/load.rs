@@ -37,7 +37,11 @@ pub fn read_to_rehearse(file_name: &str, source: &str) -> Result<Loaded, Vec<Dia
     read_around(file_name, source, &Assumed)
 }
 
-fn read_around(file_name: &str, source: &str, around: &dyn Surroundings) -> Result<Loaded, Vec<Diagnostic>> {
+fn read_around(
+    file_name: &str,
+    source: &str,
+    around: &dyn Surroundings,
+) -> Result<Loaded, Vec<Diagnostic>> {
     let path = std::path::absolute(file_name).unwrap_or_else(|_| PathBuf::from(file_name));
     let base = path.parent().unwrap_or(Path::new("/"));
     let home = std::env::var_os("HOME").map(PathBuf::from);

@@ -49,7 +49,9 @@ const STAND_IN: &str = "cmVoZWFyc2Vk";
 
 impl Surroundings for Assumed {
     fn variable(&self, name: &str) -> Option<String> {
-        Here.variable(name).filter(|v| !v.is_empty()).or_else(|| Some(STAND_IN.to_owned()))
+        Here.variable(name)
+            .filter(|v| !v.is_empty())
+            .or_else(|| Some(STAND_IN.to_owned()))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {

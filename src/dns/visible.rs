@@ -83,14 +83,21 @@ impl Dns {
     ///
     /// # Errors
     /// As for [`Dns::wait_visible`], about the first set that is not shown.
-    pub async fn wait_all_visible(&self, zone: &Name, sets: &[&Rrset], limit: Duration) -> Result<()> {
+    pub async fn wait_all_visible(
+        &self,
+        zone: &Name,
+        sets: &[&Rrset],
+        limit: Duration,
+    ) -> Result<()> {
         let deadline = Instant::now() + limit;
         let keys: Vec<RrsetKey> = sets.iter().map(|set| set.key.clone()).collect();
         let mut pause = SHORTEST_PAUSE;
         loop {
             let views = self.everywhere(zone, &keys).await?;
             let all = views.len();
-            let Some((want, behind)) = first_behind(sets, &views) else { return Ok(()) };
+            let Some((want, behind)) = first_behind(sets, &views) else {
+                return Ok(());
+            };
             if Instant::now() + pause >= deadline {
                 return Err(too_late(want, limit, all, &behind));
             }
@@ -106,11 +113,18 @@ impl Dns {
     pub async fn canonical_name(&self, name: &Name) -> Result<Name> {
         let mut name = name.clone();
         for _ in 0..8 {
-            let aliases = self.resolve(&RrsetKey::new(name.clone(), RType::Cname)).await?;
-            let Some(target) = aliases.values.first() else { return Ok(name) };
+            let aliases = self
+                .resolve(&RrsetKey::new(name.clone(), RType::Cname))
+                .await?;
+            let Some(target) = aliases.values.first() else {
+                return Ok(name);
+            };
             name = Name::parse(target).map_err(Failure::new)?;
         }
-        Err(Failure::new(format!("the CNAMEs that lead to {name} have no end")).hint("look for a loop among them"))
+        Err(
+            Failure::new(format!("the CNAMEs that lead to {name} have no end"))
+                .hint("look for a loop among them"),
+        )
     }
 
     /// The servers that do not show `want` yet, each with what it does instead.
@@ -151,7 +165,10 @@ impl Dns {
 type Views = [(Authority, Result<Vec<Rrset>>)];
 
 /// The first set that some servers do not show, with what they do instead.
-fn first_behind<'a>(sets: &[&'a Rrset], views: &Views) -> Option<(&'a Rrset, Vec<(Authority, String)>)> {
+fn first_behind<'a>(
+    sets: &[&'a Rrset],
+    views: &Views,
+) -> Option<(&'a Rrset, Vec<(Authority, String)>)> {
     sets.iter().enumerate().find_map(|(index, set)| {
         let behind = views.iter().filter_map(|(authority, view)| {
             let mut want = (*set).clone();
@@ -159,8 +176,17 @@ fn first_behind<'a>(sets: &[&'a Rrset], views: &Views) -> Option<(&'a Rrset, Vec
                 want.ttl = None;
             }
             let shown = match view {
-                Ok(found) if found.get(index).is_some_and(|f| Visible::Exactly.holds(&want, f)) => return None,
-                Ok(found) => format!("{authority} {}", found.get(index).map(described).unwrap_or_default()),
+                Ok(found)
+                    if found
+                        .get(index)
+                        .is_some_and(|f| Visible::Exactly.holds(&want, f)) =>
+                {
+                    return None;
+                }
+                Ok(found) => format!(
+                    "{authority} {}",
+                    found.get(index).map(described).unwrap_or_default()
+                ),
                 Err(why) => why.chain(),
             };
             Some((authority.clone(), shown))

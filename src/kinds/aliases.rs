@@ -45,12 +45,22 @@ impl Resource for AliasesWish {
     fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
         let file = seen.file(&path(&self.domain))?;
         let present = aliases::parse(&file.map(|f| f.text()).unwrap_or_default()).map_err(|e| {
-            Blocked::new(format!("{} on the server cannot be read: {e}", path(&self.domain))).fix("mend that file by hand, or move it away")
+            Blocked::new(format!(
+                "{} on the server cannot be read: {e}",
+                path(&self.domain)
+            ))
+            .fix("mend that file by hand, or move it away")
         })?;
         let made = |local: &String| Made::Alias(format!("{local}@{}", self.domain));
         let mut want = present.clone();
-        want.retain(|local, _| self.forward.contains_key(local) || !self.ledger.made.contains(&made(local)));
-        want.extend(self.forward.iter().map(|(local, to)| (local.clone(), Target::Addresses(to.clone()))));
+        want.retain(|local, _| {
+            self.forward.contains_key(local) || !self.ledger.made.contains(&made(local))
+        });
+        want.extend(
+            self.forward
+                .iter()
+                .map(|(local, to)| (local.clone(), Target::Addresses(to.clone()))),
+        );
         if want == present {
             return Ok(Vec::new());
         }
@@ -76,8 +86,15 @@ impl Resource for AliasesWish {
             _ => Sign::Update,
         };
         let text = aliases::render(&want).map_err(Blocked::new)?;
-        let script = switch_in(&self.domain, "aliases", text.as_bytes(), file.map(|f| f.content.as_slice()));
-        let mut change = Change::new(self.id(), sign, why.join(", "), Action::Script(script)).after(shown(&want)).ledger(edits);
+        let script = switch_in(
+            &self.domain,
+            "aliases",
+            text.as_bytes(),
+            file.map(|f| f.content.as_slice()),
+        );
+        let mut change = Change::new(self.id(), sign, why.join(", "), Action::Script(script))
+            .after(shown(&want))
+            .ledger(edits);
         if !present.is_empty() {
             change = change.before(shown(&present));
         }
@@ -90,5 +107,9 @@ fn shown(aliases: &aliases::Aliases) -> serde_json::Value {
         Target::Addresses(to) => json!(to),
         Target::Pipe(command) => json!(format!("| {command}")),
     };
-    aliases.iter().map(|(local, to)| (local.clone(), target(to))).collect::<serde_json::Map<_, _>>().into()
+    aliases
+        .iter()
+        .map(|(local, to)| (local.clone(), target(to)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }

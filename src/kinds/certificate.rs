@@ -45,11 +45,18 @@ impl Wish {
 
     /// The public half of the key that lies beside the chain.
     fn key_probe(&self) -> String {
-        format!("openssl pkey -in {} -pubout -outform DER 2>/dev/null | base64 -w0", quote(&format!("{}/privkey.pem", self.folder())))
+        format!(
+            "openssl pkey -in {} -pubout -outform DER 2>/dev/null | base64 -w0",
+            quote(&format!("{}/privkey.pem", self.folder()))
+        )
     }
 
     fn probes(&self) -> Vec<Probe> {
-        vec![Probe::File(self.chain()), Probe::File(self.authority()), Probe::Shell(self.key_probe())]
+        vec![
+            Probe::File(self.chain()),
+            Probe::File(self.authority()),
+            Probe::Shell(self.key_probe()),
+        ]
     }
 
     /// Why a new one is needed, and the names of the present one.
@@ -62,9 +69,15 @@ impl Wish {
         };
         let names = Some(present.names.clone());
         let days = (present.not_after - self.now) / 86_400;
-        let missing: Vec<&String> = self.names.iter().filter(|n| !present.names.contains(*n)).collect();
+        let missing: Vec<&String> = self
+            .names
+            .iter()
+            .filter(|n| !present.names.contains(*n))
+            .collect();
         let key = crate::kinds::decode(seen.shell(&self.key_probe())?);
-        let from = seen.file(&self.authority())?.map(|f| f.text().trim().to_owned());
+        let from = seen
+            .file(&self.authority())?
+            .map(|f| f.text().trim().to_owned());
         let why = if key.as_ref() != Some(&present.spki_der) {
             "its key does not belong to it".into()
         } else if present.not_after <= self.now {
@@ -107,8 +120,13 @@ impl Resource for OrderWish {
     }
 
     fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
-        let Some((why, _)) = self.0.due(seen)? else { return Ok(Vec::new()) };
-        let order = Order { names: self.0.names.clone(), key: self.0.key };
+        let Some((why, _)) = self.0.due(seen)? else {
+            return Ok(Vec::new());
+        };
+        let order = Order {
+            names: self.0.names.clone(),
+            key: self.0.key,
+        };
         let change = Change::new(self.id(), Sign::Run, why, Action::Order(order))
             .after(json!({"names": self.0.names, "authority": self.0.directory}));
         Ok(vec![change])
@@ -137,9 +155,18 @@ impl Resource for InstallWish {
     }
 
     fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
-        let Some((why, before)) = self.0.due(seen)? else { return Ok(Vec::new()) };
-        let install = Install { host: self.0.host.clone(), directory: self.0.directory.clone() };
-        let sign = if before.is_some() { Sign::Update } else { Sign::Create };
+        let Some((why, before)) = self.0.due(seen)? else {
+            return Ok(Vec::new());
+        };
+        let install = Install {
+            host: self.0.host.clone(),
+            directory: self.0.directory.clone(),
+        };
+        let sign = if before.is_some() {
+            Sign::Update
+        } else {
+            Sign::Create
+        };
         let mut change = Change::new(self.id(), sign, why, Action::Install(install))
             .after(json!({"names": self.0.names}))
             .needs([order_id(&self.0.host)]);
@@ -176,8 +203,12 @@ impl Install {
         );
         let output = remote.run(&Script::new(text))?;
         if output.code != 0 {
-            let what = format!("the new certificate could not be put in place on the server: {}", output.complaint());
-            return Err(Failure::new(what).hint("the one that was there still serves; run `mailctl apply` again"));
+            let what = format!(
+                "the new certificate could not be put in place on the server: {}",
+                output.complaint()
+            );
+            return Err(Failure::new(what)
+                .hint("the one that was there still serves; run `mailctl apply` again"));
         }
         Ok(())
     }
@@ -205,17 +236,27 @@ impl Resource for ReloadWish {
 
     fn diff(&self, seen: &Seen, plan: &Plan) -> Result<Vec<Change>, Blocked> {
         let certificate = install_id(&self.host);
-        if self.commands.is_empty() || (seen.file(RELOAD_MARKER)?.is_none() && !plan.changes(&certificate)) {
+        if self.commands.is_empty()
+            || (seen.file(RELOAD_MARKER)?.is_none() && !plan.changes(&certificate))
+        {
             return Ok(Vec::new());
         }
         let mut text = String::from("set -e\n");
         for command in &self.commands {
-            text.push_str(&format!("sh -c {0} || {{ echo the reload command {0} failed >&2; exit 1; }}\n", quote(command)));
+            text.push_str(&format!(
+                "sh -c {0} || {{ echo the reload command {0} failed >&2; exit 1; }}\n",
+                quote(command)
+            ));
         }
         text.push_str(&format!("rm -f {RELOAD_MARKER}"));
-        let change = Change::new(self.id(), Sign::Run, "the certificate is new", Action::Script(Script::new(text)))
-            .after(self.commands.join("\n"))
-            .needs([certificate]);
+        let change = Change::new(
+            self.id(),
+            Sign::Run,
+            "the certificate is new",
+            Action::Script(Script::new(text)),
+        )
+        .after(self.commands.join("\n"))
+        .needs([certificate]);
         Ok(vec![change])
     }
 }

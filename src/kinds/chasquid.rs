@@ -48,7 +48,10 @@ pub fn domain_id(domain: &Name) -> String {
 }
 
 fn domain_probe(domain: &Name) -> String {
-    format!("stat -c '%F %U:%G %a' {0} 2>/dev/null || echo absent", quote(&directory(domain)))
+    format!(
+        "stat -c '%F %U:%G %a' {0} 2>/dev/null || echo absent",
+        quote(&directory(domain))
+    )
 }
 
 impl Resource for DomainWish {
@@ -65,7 +68,10 @@ impl Resource for DomainWish {
         let (sign, why) = match seen {
             "directory root:chasquid 750" => return Ok(Vec::new()),
             "absent" => (Sign::Create, "chasquid does not know it".to_owned()),
-            other => (Sign::Update, format!("chasquid must be able to read it, and only chasquid: it is {other}")),
+            other => (
+                Sign::Update,
+                format!("chasquid must be able to read it, and only chasquid: it is {other}"),
+            ),
         };
         let dir = directory(&self.domain);
         let text = format!(
@@ -75,7 +81,9 @@ impl Resource for DomainWish {
         );
         let change = Change::new(self.id(), sign, why, Action::Script(Script::new(text)))
             .after(dir)
-            .ledger((sign == Sign::Create).then(|| Edit::Add(Made::Domain(self.domain.to_string()))));
+            .ledger(
+                (sign == Sign::Create).then(|| Edit::Add(Made::Domain(self.domain.to_string()))),
+            );
         Ok(vec![change])
     }
 }
@@ -111,10 +119,15 @@ impl Resource for DomainGone {
             name = self.domain,
             mark = crate::kinds::RESTART_DUE,
         );
-        let change = Change::new(self.id(), Sign::Delete, "it left mail.yaml; its files are kept in /var/lib/mailctl/attic", Action::Script(Script::new(text)))
-            .before(dir)
-            .needs(self.needs.clone())
-            .ledger(self.made.iter().cloned().map(Edit::Remove));
+        let change = Change::new(
+            self.id(),
+            Sign::Delete,
+            "it left mail.yaml; its files are kept in /var/lib/mailctl/attic",
+            Action::Script(Script::new(text)),
+        )
+        .before(dir)
+        .needs(self.needs.clone())
+        .ledger(self.made.iter().cloned().map(Edit::Remove));
         Ok(vec![change])
     }
 }

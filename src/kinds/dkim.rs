@@ -46,16 +46,31 @@ pub struct Key {
 pub fn keys(seen: &Seen) -> Result<BTreeMap<String, Vec<Key>>, Blocked> {
     let mut keys: BTreeMap<String, Vec<Key>> = BTreeMap::new();
     for line in seen.shell(PROBE)?.lines() {
-        let Some((path, spki)) = line.rsplit_once(' ') else { continue };
+        let Some((path, spki)) = line.rsplit_once(' ') else {
+            continue;
+        };
         let broken = || {
             Blocked::new(format!("{path} on the server is no private key that openssl can read"))
                 .fix("move it away, or convert it with `openssl pkcs8 -topk8 -nocrypt`; mailctl makes a new one then")
         };
-        let der = crate::kinds::decode(spki).filter(|d| !d.is_empty()).ok_or_else(broken)?;
+        let der = crate::kinds::decode(spki)
+            .filter(|d| !d.is_empty())
+            .ok_or_else(broken)?;
         let record = dkim::record_of_spki(&der).map_err(|_| broken())?;
-        let Some((domain, selector, signing)) = place(path) else { continue };
-        let algorithm = if record.contains("k=ed25519") { DkimAlgorithm::Ed25519 } else { DkimAlgorithm::Rsa2048 };
-        keys.entry(domain).or_default().push(Key { selector, algorithm, record, signing });
+        let Some((domain, selector, signing)) = place(path) else {
+            continue;
+        };
+        let algorithm = if record.contains("k=ed25519") {
+            DkimAlgorithm::Ed25519
+        } else {
+            DkimAlgorithm::Rsa2048
+        };
+        keys.entry(domain).or_default().push(Key {
+            selector,
+            algorithm,
+            record,
+            signing,
+        });
     }
     Ok(keys)
 }
@@ -66,8 +81,15 @@ fn place(path: &str) -> Option<(String, String, bool)> {
         let selector = file.strip_prefix("dkim:")?.strip_suffix(".pem")?;
         return Some((domain.to_owned(), selector.to_owned(), true));
     }
-    let (domain, file) = path.strip_prefix(PREPARED)?.strip_prefix('/')?.split_once('/')?;
-    Some((domain.to_owned(), file.strip_suffix(".pem")?.to_owned(), false))
+    let (domain, file) = path
+        .strip_prefix(PREPARED)?
+        .strip_prefix('/')?
+        .split_once('/')?;
+    Some((
+        domain.to_owned(),
+        file.strip_suffix(".pem")?.to_owned(),
+        false,
+    ))
 }
 
 /// The id of a key.
@@ -105,11 +127,20 @@ impl Resource for KeyWish {
             DkimAlgorithm::Rsa2048 => "rsa2048",
             DkimAlgorithm::Ed25519 => "ed25519",
         };
-        let make = Make { domain: self.domain.clone(), selector: self.selector.clone(), algorithm: self.algorithm };
+        let make = Make {
+            domain: self.domain.clone(),
+            selector: self.selector.clone(),
+            algorithm: self.algorithm,
+        };
         let made = Made::Dkim(format!("{} {}", self.domain, self.selector));
-        let mut change = Change::new(self.id(), Sign::Create, format!("no {name} key yet"), Action::DkimKey(make))
-            .after(json!({"algorithm": name, "selector": self.selector}))
-            .ledger([Edit::Add(made)]);
+        let mut change = Change::new(
+            self.id(),
+            Sign::Create,
+            format!("no {name} key yet"),
+            Action::DkimKey(make),
+        )
+        .after(json!({"algorithm": name, "selector": self.selector}))
+        .ledger([Edit::Add(made)]);
         change.sensitive.push("private key".into());
         Ok(vec![change])
     }
@@ -129,7 +160,8 @@ impl Make {
     /// # Errors
     /// When the server refuses to store it.
     pub fn act(&self, remote: &dyn Remote) -> Result<String> {
-        let key = dkim::generate(self.algorithm, &mut rsa::rand_core::OsRng).context("making a DKIM key failed")?;
+        let key = dkim::generate(self.algorithm, &mut rsa::rand_core::OsRng)
+            .context("making a DKIM key failed")?;
         let directory = format!("{PREPARED}/{}", self.domain);
         let path = format!("{directory}/{}.pem", self.selector);
         let text = format!(
@@ -141,7 +173,11 @@ impl Make {
         );
         let output = remote.run(&Script::new(text))?;
         if output.code != 0 {
-            return Err(Failure::new(format!("the DKIM key of {} could not be stored on the server: {}", self.domain, output.complaint())));
+            return Err(Failure::new(format!(
+                "the DKIM key of {} could not be stored on the server: {}",
+                self.domain,
+                output.complaint()
+            )));
         }
         Ok(key.record)
     }
@@ -174,16 +210,24 @@ impl Resource for SigningWish {
             return Ok(Vec::new());
         }
         let from = format!("{PREPARED}/{}/{}.pem", self.domain, self.selector);
-        let to = format!("/etc/chasquid/domains/{}/dkim:{}.pem", self.domain, self.selector);
+        let to = format!(
+            "/etc/chasquid/domains/{}/dkim:{}.pem",
+            self.domain, self.selector
+        );
         let text = format!(
             "set -e; cp {from} {to}.new; chown root:chasquid {to}.new; chmod 640 {to}.new\n{mark}\nmv {to}.new {to}; rm -f {from}",
             from = quote(&from),
             to = quote(&to),
             mark = crate::kinds::RESTART_DUE,
         );
-        let change = Change::new(self.id(), Sign::Create, "its record is visible everywhere before", Action::Script(Script::new(text)))
-            .after(to)
-            .needs([self.record_id.clone(), key_id(&self.domain, &self.selector)]);
+        let change = Change::new(
+            self.id(),
+            Sign::Create,
+            "its record is visible everywhere before",
+            Action::Script(Script::new(text)),
+        )
+        .after(to)
+        .needs([self.record_id.clone(), key_id(&self.domain, &self.selector)]);
         Ok(vec![change])
     }
 }
@@ -195,16 +239,33 @@ mod tests {
 
     #[test]
     fn keys_are_found_where_they_wait_and_where_they_sign() {
-        assert_eq!(place("/etc/chasquid/domains/wac.tax/dkim:s1.pem"), Some(("wac.tax".into(), "s1".into(), true)));
-        assert_eq!(place("/var/lib/mailctl/dkim/wac.tax/s2.pem"), Some(("wac.tax".into(), "s2".into(), false)));
+        assert_eq!(
+            place("/etc/chasquid/domains/wac.tax/dkim:s1.pem"),
+            Some(("wac.tax".into(), "s1".into(), true))
+        );
+        assert_eq!(
+            place("/var/lib/mailctl/dkim/wac.tax/s2.pem"),
+            Some(("wac.tax".into(), "s2".into(), false))
+        );
     }
 
     #[test]
     fn an_unreadable_key_blocks() {
         let mut seen = Seen::new();
         let out = "/etc/chasquid/domains/wac.tax/dkim:s1.pem \n".to_owned();
-        seen.put(Probe::Shell(PROBE.into()), Answer::Shell { code: 0, out, err: String::new() });
-        let wish = KeyWish { domain: Name::parse("wac.tax").expect("name"), selector: "s2".into(), algorithm: DkimAlgorithm::Rsa2048 };
+        seen.put(
+            Probe::Shell(PROBE.into()),
+            Answer::Shell {
+                code: 0,
+                out,
+                err: String::new(),
+            },
+        );
+        let wish = KeyWish {
+            domain: Name::parse("wac.tax").expect("name"),
+            selector: "s2".into(),
+            algorithm: DkimAlgorithm::Rsa2048,
+        };
         assert!(wish.diff(&seen, &Plan::default()).is_err());
     }
 }

@@ -47,7 +47,14 @@ pub fn id(key: &RrsetKey) -> String {
 
 impl RrsetWish {
     /// A set that is ours alone.
-    pub fn whole(holder: Holder, key: RrsetKey, ttl: u32, purpose: &'static str, values: &[String], ledger: &Ledger) -> Self {
+    pub fn whole(
+        holder: Holder,
+        key: RrsetKey,
+        ttl: u32,
+        purpose: &'static str,
+        values: &[String],
+        ledger: &Ledger,
+    ) -> Self {
         let values = values.iter().map(|v| canonical(key.rtype, v)).collect();
         Self {
             holder,
@@ -64,8 +71,18 @@ impl RrsetWish {
     }
 
     /// A set in which foreign values stay.
-    pub fn among(holder: Holder, key: RrsetKey, ttl: u32, purpose: &'static str, values: &[String], ledger: &Ledger) -> Self {
-        Self { whole: false, ..Self::whole(holder, key, ttl, purpose, values, ledger) }
+    pub fn among(
+        holder: Holder,
+        key: RrsetKey,
+        ttl: u32,
+        purpose: &'static str,
+        values: &[String],
+        ledger: &Ledger,
+    ) -> Self {
+        Self {
+            whole: false,
+            ..Self::whole(holder, key, ttl, purpose, values, ledger)
+        }
     }
 
     /// The values that mailctl made here earlier.
@@ -92,14 +109,19 @@ impl RrsetWish {
         let mut want: BTreeSet<String> = if self.whole {
             self.values.clone()
         } else {
-            let foreign = seen.values.iter().filter(|v| !made.contains(*v) || self.values.contains(*v));
+            let foreign = seen
+                .values
+                .iter()
+                .filter(|v| !made.contains(*v) || self.values.contains(*v));
             foreign.chain(&self.values).cloned().collect()
         };
         let mut edits: Vec<Edit> = Vec::new();
         let mut ours = self.values.clone();
         if let Some(wanted) = &self.spf {
-            let existing = spf::only_spf(seen.values.iter().map(String::as_str))
-                .map_err(|why| Blocked::new(why).fix("delete one of them at the provider, then run again"))?;
+            let existing =
+                spf::only_spf(seen.values.iter().map(String::as_str)).map_err(|why| {
+                    Blocked::new(why).fix("delete one of them at the provider, then run again")
+                })?;
             let mine: BTreeSet<String> = wanted.terms().into_iter().collect();
             let forget = self.terms().difference(&mine).cloned().collect();
             let merged = spf::merge(existing, wanted, &forget).map_err(Blocked::new)?;
@@ -107,25 +129,39 @@ impl RrsetWish {
                 want.remove(existing);
             }
             edits.extend(forget.iter().map(|t| Edit::Remove(self.term(t))));
-            let stood = |term: &String| existing.is_some_and(|e| e.split_whitespace().any(|t| t == term));
-            edits.extend(mine.iter().filter(|t| !stood(t)).map(|t| Edit::Add(self.term(t))));
+            let stood =
+                |term: &String| existing.is_some_and(|e| e.split_whitespace().any(|t| t == term));
+            edits.extend(
+                mine.iter()
+                    .filter(|t| !stood(t))
+                    .map(|t| Edit::Add(self.term(t))),
+            );
             if existing.is_none() {
                 edits.push(Edit::Add(self.term("all")));
             }
             ours.clear();
             want.insert(merged);
         }
-        edits.extend(ours.difference(&seen.values).map(|v| Edit::Add(self.value(v))));
+        edits.extend(
+            ours.difference(&seen.values)
+                .map(|v| Edit::Add(self.value(v))),
+        );
         edits.extend(made.difference(&want).map(|v| Edit::Remove(self.value(v))));
         Ok((want, edits))
     }
 
     fn value(&self, value: &str) -> Made {
-        Made::Value { key: self.key.clone(), value: value.to_owned() }
+        Made::Value {
+            key: self.key.clone(),
+            value: value.to_owned(),
+        }
     }
 
     fn term(&self, term: &str) -> Made {
-        Made::Term { key: self.key.clone(), term: term.to_owned() }
+        Made::Term {
+            key: self.key.clone(),
+            term: term.to_owned(),
+        }
     }
 
     /// Why a set that is there differs, in words.
@@ -170,14 +206,28 @@ impl RrsetWish {
 /// Whether a PTR is only the hoster's default name: it spells out the address
 /// or is one of the usual words for "a customer's machine".
 fn is_default_name(value: &str, key: &RrsetKey) -> bool {
-    const WORDS: [&str; 8] = ["static", "dynamic", "unassigned", "vmi", "vps", "ip-", "host-", "customer"];
-    let Some(ip) = key.name.reversed() else { return false };
+    const WORDS: [&str; 8] = [
+        "static",
+        "dynamic",
+        "unassigned",
+        "vmi",
+        "vps",
+        "ip-",
+        "host-",
+        "customer",
+    ];
+    let Some(ip) = key.name.reversed() else {
+        return false;
+    };
     let first = value.split('.').next().unwrap_or_default();
     let digits: Vec<String> = match ip {
         std::net::IpAddr::V4(v4) => v4.octets().iter().map(u8::to_string).collect(),
         std::net::IpAddr::V6(_) => return WORDS.iter().any(|w| first.starts_with(w)),
     };
-    let parts: Vec<&str> = value.split(|c: char| !c.is_ascii_digit()).filter(|p| !p.is_empty()).collect();
+    let parts: Vec<&str> = value
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|p| !p.is_empty())
+        .collect();
     digits.iter().all(|d| parts.contains(&d.as_str())) || WORDS.iter().any(|w| first.starts_with(w))
 }
 
@@ -194,7 +244,8 @@ impl Resource for RrsetWish {
         let (apex, set, by_hand) = seen.rrset(&self.holder, &self.key)?;
         let made_later = self.from_key.is_some();
         let (want, edits) = self.desired(set)?;
-        let ttl_differs = self.whole && set.ttl.is_some_and(|ttl| ttl != self.ttl) && !want.is_empty();
+        let ttl_differs =
+            self.whole && set.ttl.is_some_and(|ttl| ttl != self.ttl) && !want.is_empty();
         if want == set.values && !ttl_differs && !made_later {
             return Ok(Vec::new());
         }
@@ -207,12 +258,22 @@ impl Resource for RrsetWish {
             holder: self.holder.clone(),
             apex: apex.clone(),
             before: set.clone(),
-            want: Rrset { key: self.key.clone(), ttl: Some(self.ttl), values: want.clone() },
+            want: Rrset {
+                key: self.key.clone(),
+                ttl: Some(self.ttl),
+                values: want.clone(),
+            },
             from_key: self.from_key.clone(),
         };
         let why = self.why(set, &want);
-        let action = if by_hand { Action::ByHand(write) } else { Action::Rrset(write) };
-        let mut change = Change::new(self.id(), sign, why, action).needs(self.needs.clone()).ledger(edits);
+        let action = if by_hand {
+            Action::ByHand(write)
+        } else {
+            Action::Rrset(write)
+        };
+        let mut change = Change::new(self.id(), sign, why, action)
+            .needs(self.needs.clone())
+            .ledger(edits);
         change.danger = self.danger(set, &want);
         if !set.values.is_empty() {
             change = change.before(shown(set.ttl, &set.values));
@@ -254,27 +315,51 @@ impl Resource for RrsetGone {
 
     fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
         let (apex, set, by_hand) = seen.rrset(&self.holder, &self.key)?;
-        let wish = RrsetWish::among(self.holder.clone(), self.key.clone(), 0, "", &[], &self.ledger);
+        let wish = RrsetWish::among(
+            self.holder.clone(),
+            self.key.clone(),
+            0,
+            "",
+            &[],
+            &self.ledger,
+        );
         let (made, terms) = (wish.made(), wish.terms());
         let mut want: BTreeSet<String> = set.values.difference(&made).cloned().collect();
         if !terms.is_empty() {
-            if let Some(existing) = spf::only_spf(set.values.iter().map(String::as_str)).map_err(Blocked::new)? {
+            if let Some(existing) =
+                spf::only_spf(set.values.iter().map(String::as_str)).map_err(Blocked::new)?
+            {
                 let without = spf::without(existing, &terms);
                 want.remove(existing);
                 want.extend(without);
             }
         }
-        let forget = made.iter().map(|v| wish.value(v)).chain(terms.iter().map(|t| wish.term(t)));
+        let forget = made
+            .iter()
+            .map(|v| wish.value(v))
+            .chain(terms.iter().map(|t| wish.term(t)));
         let edits = forget.map(Edit::Remove);
         let write = RrsetWrite {
             holder: self.holder.clone(),
             apex: apex.clone(),
             before: set.clone(),
-            want: Rrset { key: self.key.clone(), ttl: set.ttl, values: want.clone() },
+            want: Rrset {
+                key: self.key.clone(),
+                ttl: set.ttl,
+                values: want.clone(),
+            },
             from_key: None,
         };
-        let sign = if want.is_empty() { Sign::Delete } else { Sign::Update };
-        let action = if by_hand { Action::ByHand(write) } else { Action::Rrset(write) };
+        let sign = if want.is_empty() {
+            Sign::Delete
+        } else {
+            Sign::Update
+        };
+        let action = if by_hand {
+            Action::ByHand(write)
+        } else {
+            Action::Rrset(write)
+        };
         let mut change = Change::new(self.id(), sign, "it left mail.yaml", action)
             .before(shown(set.ttl, &set.values))
             .needs(self.needs.clone())
@@ -299,7 +384,11 @@ mod tests {
     fn seen(key: &RrsetKey, ttl: u32, values: &[&str]) -> Seen {
         let mut seen = Seen::new();
         let set = Rrset::new(key.clone(), (!values.is_empty()).then_some(ttl), values);
-        let answer = Answer::Rrset { apex: name("wac.tax"), set, by_hand: false };
+        let answer = Answer::Rrset {
+            apex: name("wac.tax"),
+            set,
+            by_hand: false,
+        };
         seen.put(Probe::Rrset(Holder::Default, key.clone()), answer);
         seen
     }
@@ -314,25 +403,59 @@ mod tests {
     #[test]
     fn absent_equal_and_different() {
         let key = RrsetKey::new(name("wac.tax"), RType::Mx);
-        let wish = RrsetWish::whole(Holder::Default, key.clone(), 300, "MX", &["10 SMTP.wac.tax".into()], &Ledger::default());
+        let wish = RrsetWish::whole(
+            Holder::Default,
+            key.clone(),
+            300,
+            "MX",
+            &["10 SMTP.wac.tax".into()],
+            &Ledger::default(),
+        );
         let plan = Plan::default();
         let change = &wish.diff(&seen(&key, 300, &[]), &plan).expect("decided")[0];
         assert_eq!((change.sign, change.danger), (Sign::Create, None));
-        assert_eq!(wish.diff(&seen(&key, 300, &["10 smtp.wac.tax."]), &plan).expect("decided").len(), 0);
-        let ttl = &wish.diff(&seen(&key, 3600, &["10 smtp.wac.tax."]), &plan).expect("decided")[0];
+        assert_eq!(
+            wish.diff(&seen(&key, 300, &["10 smtp.wac.tax."]), &plan)
+                .expect("decided")
+                .len(),
+            0
+        );
+        let ttl = &wish
+            .diff(&seen(&key, 3600, &["10 smtp.wac.tax."]), &plan)
+            .expect("decided")[0];
         assert_eq!(ttl.why, "MX: its TTL is 3600 s");
-        let foreign = &wish.diff(&seen(&key, 300, &["5 mx.other.example."]), &plan).expect("decided")[0];
+        let foreign = &wish
+            .diff(&seen(&key, 300, &["5 mx.other.example."]), &plan)
+            .expect("decided")[0];
         assert_eq!(foreign.danger, Some("adopt-mx"));
-        assert!(wish.diff(&Seen::new(), &plan).is_err(), "not seen is not absent");
+        assert!(
+            wish.diff(&Seen::new(), &plan).is_err(),
+            "not seen is not absent"
+        );
     }
 
     #[test]
     fn foreign_values_stay_and_old_own_ones_go() {
         let key = RrsetKey::new(name("wac.tax"), RType::Txt);
         let mut ledger = Ledger::default();
-        ledger.edit(&[Edit::Add(Made::Value { key: key.clone(), value: "old".into() })]);
-        let wish = RrsetWish::among(Holder::Default, key.clone(), 300, "records", &["new".into()], &ledger);
-        let change = &wish.diff(&seen(&key, 60, &["old", "google-site-verification=x"]), &Plan::default()).expect("decided")[0];
+        ledger.edit(&[Edit::Add(Made::Value {
+            key: key.clone(),
+            value: "old".into(),
+        })]);
+        let wish = RrsetWish::among(
+            Holder::Default,
+            key.clone(),
+            300,
+            "records",
+            &["new".into()],
+            &ledger,
+        );
+        let change = &wish
+            .diff(
+                &seen(&key, 60, &["old", "google-site-verification=x"]),
+                &Plan::default(),
+            )
+            .expect("decided")[0];
         assert_eq!(values(change), ["google-site-verification=x", "new"]);
         assert_eq!(change.danger, None);
     }
@@ -341,17 +464,32 @@ mod tests {
     fn gone_takes_only_what_the_ledger_lists() {
         let key = RrsetKey::new(name("wac.tax"), RType::Txt);
         let mut ledger = Ledger::default();
-        ledger.edit(&[Edit::Add(Made::Value { key: key.clone(), value: "ours".into() })]);
-        let gone = RrsetGone { holder: Holder::Default, key: key.clone(), ledger, needs: Vec::new() };
-        let change = &gone.diff(&seen(&key, 60, &["ours", "theirs"]), &Plan::default()).expect("decided")[0];
+        ledger.edit(&[Edit::Add(Made::Value {
+            key: key.clone(),
+            value: "ours".into(),
+        })]);
+        let gone = RrsetGone {
+            holder: Holder::Default,
+            key: key.clone(),
+            ledger,
+            needs: Vec::new(),
+        };
+        let change = &gone
+            .diff(&seen(&key, 60, &["ours", "theirs"]), &Plan::default())
+            .expect("decided")[0];
         assert_eq!(values(change), ["theirs"]);
-        let change = &gone.diff(&seen(&key, 60, &["ours"]), &Plan::default()).expect("decided")[0];
+        let change = &gone
+            .diff(&seen(&key, 60, &["ours"]), &Plan::default())
+            .expect("decided")[0];
         assert_eq!(change.sign, Sign::Delete);
     }
 
     #[test]
     fn default_names_of_hosters_count_as_not_set() {
-        let key = RrsetKey::new(Name::reverse("203.0.113.7".parse().expect("ip")), RType::Ptr);
+        let key = RrsetKey::new(
+            Name::reverse("203.0.113.7".parse().expect("ip")),
+            RType::Ptr,
+        );
         for (value, default) in [
             ("static.7.113.0.203.clients.your-server.de.", true),
             ("vmi12345.contaboserver.net.", true),

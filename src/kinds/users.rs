@@ -69,8 +69,11 @@ impl Resource for UsersWish {
         let file = seen.file(&path(&self.domain))?;
         let text = file.map(|f| f.text()).unwrap_or_default();
         let present = users::parse(&text).map_err(|e| {
-            Blocked::new(format!("{} on the server cannot be read: {e}", path(&self.domain)))
-                .fix("mend that file by hand, or move it away; chasquid cannot start with it either")
+            Blocked::new(format!(
+                "{} on the server cannot be read: {e}",
+                path(&self.domain)
+            ))
+            .fix("mend that file by hand, or move it away; chasquid cannot start with it either")
         })?;
         let mut entries: BTreeMap<String, Wanted> = BTreeMap::new();
         let (mut why, mut edits, mut sensitive) = (Vec::new(), Vec::new(), Vec::new());
@@ -87,7 +90,10 @@ impl Resource for UsersWish {
             }
             entries.insert(user.clone(), entry);
         }
-        for (user, entry) in present.iter().filter(|(user, _)| !self.users.contains_key(*user)) {
+        for (user, entry) in present
+            .iter()
+            .filter(|(user, _)| !self.users.contains_key(*user))
+        {
             if self.ledger.made.contains(&self.address(user)) {
                 why.push(format!("{user}: left mail.yaml"));
                 edits.push(Edit::Remove(self.address(user)));
@@ -107,8 +113,14 @@ impl Resource for UsersWish {
             _ => Sign::Update,
         };
         let (shown_before, shown_after) = (names(&before), names(&after));
-        let write = Write { domain: self.domain.clone(), entries, seen: file.map(|f| f.content.clone()) };
-        let mut change = Change::new(self.id(), sign, why.join(", "), Action::Users(write)).after(shown_after).ledger(edits);
+        let write = Write {
+            domain: self.domain.clone(),
+            entries,
+            seen: file.map(|f| f.content.clone()),
+        };
+        let mut change = Change::new(self.id(), sign, why.join(", "), Action::Users(write))
+            .after(shown_after)
+            .ledger(edits);
         if sign != Sign::Create {
             change = change.before(shown_before);
         }
@@ -123,11 +135,20 @@ fn decide(login: &Login, present: Option<&Entry>) -> (Wanted, Option<&'static st
         (Login::Never, Some(entry @ Entry::Denied)) => (Wanted::Keep(entry.clone()), None),
         (Login::Never, None) => (Wanted::Denied, Some("new, receives only")),
         (Login::Never, Some(_)) => (Wanted::Denied, Some("may no longer log in")),
-        (Login::With(password), Some(entry)) if users::verify(entry, password) => (Wanted::Keep(entry.clone()), None),
-        (Login::With(password), Some(_)) => (Wanted::Password(password.clone()), Some("another password")),
+        (Login::With(password), Some(entry)) if users::verify(entry, password) => {
+            (Wanted::Keep(entry.clone()), None)
+        }
+        (Login::With(password), Some(_)) => {
+            (Wanted::Password(password.clone()), Some("another password"))
+        }
         (Login::With(password), None) => (Wanted::Password(password.clone()), Some("new")),
-        (Login::Any, Some(entry)) if !matches!(entry, Entry::Denied) => (Wanted::Keep(entry.clone()), None),
-        (Login::Any, Some(_)) => (Wanted::Generate, Some("may log in now, with a password made for it")),
+        (Login::Any, Some(entry)) if !matches!(entry, Entry::Denied) => {
+            (Wanted::Keep(entry.clone()), None)
+        }
+        (Login::Any, Some(_)) => (
+            Wanted::Generate,
+            Some("may log in now, with a password made for it"),
+        ),
         (Login::Any, None) => (Wanted::Generate, Some("new, with a password made for it")),
     }
 }
@@ -163,11 +184,17 @@ impl Write {
                 Wanted::Denied => Entry::Denied,
                 Wanted::Password(password) => Entry::scrypt(password, salt()?),
                 Wanted::Generate => {
-                    let password = vault::generate_password(&crate::kinds::random::<{ vault::GENERATED }>()?);
+                    let password =
+                        vault::generate_password(&crate::kinds::random::<{ vault::GENERATED }>()?);
                     // Kept before it is set: a password that only the server knows is of no use.
                     vault
                         .keep_password(&HostName(self.domain.clone()), user, &password)
-                        .with_context(|| format!("the new password of {user}@{} could not be kept", self.domain))?;
+                        .with_context(|| {
+                            format!(
+                                "the new password of {user}@{} could not be kept",
+                                self.domain
+                            )
+                        })?;
                     Entry::scrypt(&password, salt()?)
                 }
             };
@@ -177,8 +204,13 @@ impl Write {
         let script = switch_in(&self.domain, "users", text.as_bytes(), self.seen.as_deref());
         let output = remote.run(&script)?;
         if output.code != 0 {
-            let what = format!("the accounts of {} were not changed: {}", self.domain, output.complaint());
-            return Err(Failure::new(what).hint("nothing was switched in; run `mailctl plan` to see how it stands now"));
+            let what = format!(
+                "the accounts of {} were not changed: {}",
+                self.domain,
+                output.complaint()
+            );
+            return Err(Failure::new(what)
+                .hint("nothing was switched in; run `mailctl plan` to see how it stands now"));
         }
         Ok(())
     }

@@ -29,5 +29,8 @@ pub fn install(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
 /// Told to the programs that share it, after chasquid serves it.
 pub fn reload(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
     let commands = wish.config.certificates.reload.clone();
-    wanted.push(Box::new(ReloadWish { commands, host: wish.config.host_name().clone() }));
+    wanted.push(Box::new(ReloadWish {
+        commands,
+        host: wish.config.host_name().clone(),
+    }));
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Wish;
 use crate::config::DkimAlgorithm;
-use crate::kinds::dkim::{Key, KeyWish, SigningWish, key_id, keys as keys_seen};
 use crate::dkim::selector;
+use crate::kinds::dkim::{Key, KeyWish, SigningWish, key_id, keys as keys_seen};
 use crate::ledger::Made;
 use crate::record::Name;
 use crate::resource::Resource;
@@ -31,7 +31,9 @@ impl Planned {
 
     /// The id of the key, where it has to be made first.
     pub fn from_key(&self, domain: &Name) -> Option<String> {
-        self.record.is_none().then(|| key_id(domain, &self.selector))
+        self.record
+            .is_none()
+            .then(|| key_id(domain, &self.selector))
     }
 }
 
@@ -39,8 +41,13 @@ impl Planned {
 /// selectors of the keys that are there decide. chasquid signs with every key
 /// it finds, so each needs its record, whoever made it.
 pub fn of_domain(wish: &Wish, domain: &Name) -> Vec<Planned> {
-    let Ok(seen) = keys_seen(wish.seen) else { return Vec::new() };
-    let present = seen.get(domain.as_str()).map(Vec::as_slice).unwrap_or_default();
+    let Ok(seen) = keys_seen(wish.seen) else {
+        return Vec::new();
+    };
+    let present = seen
+        .get(domain.as_str())
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let mut taken: BTreeSet<String> = present.iter().map(|k| k.selector.clone()).collect();
     // A selector is never used twice, even after its key is gone.
     taken.extend(wish.ledger.made.iter().filter_map(|made| match made {
@@ -48,20 +55,35 @@ pub fn of_domain(wish: &Wish, domain: &Name) -> Vec<Planned> {
         _ => None,
     }));
     let mut planned: Vec<Planned> = present.iter().map(known).collect();
-    let algorithms = wish.config.domains.iter().find(|(name, _)| name.0 == *domain).map(|(_, d)| d.dkim.algorithms.clone());
+    let algorithms = wish
+        .config
+        .domains
+        .iter()
+        .find(|(name, _)| name.0 == *domain)
+        .map(|(_, d)| d.dkim.algorithms.clone());
     for algorithm in algorithms.unwrap_or_default() {
         if present.iter().any(|k| k.algorithm == algorithm) {
             continue;
         }
         let selector = selector(wish.now.date(), algorithm, &taken);
         taken.insert(selector.clone());
-        planned.push(Planned { selector, algorithm, record: None, signing: false });
+        planned.push(Planned {
+            selector,
+            algorithm,
+            record: None,
+            signing: false,
+        });
     }
     planned
 }
 
 fn known(key: &Key) -> Planned {
-    Planned { selector: key.selector.clone(), algorithm: key.algorithm, record: Some(key.record.clone()), signing: key.signing }
+    Planned {
+        selector: key.selector.clone(),
+        algorithm: key.algorithm,
+        record: Some(key.record.clone()),
+        signing: key.signing,
+    }
 }
 
 /// Keys are made first: their records take longest to be seen everywhere.
@@ -71,10 +93,18 @@ pub fn keys(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
         if planned.is_empty() {
             // Nothing is known yet; the wish asks what is needed to know.
             let selector = selector(wish.now.date(), DkimAlgorithm::Rsa2048, &BTreeSet::new());
-            wanted.push(Box::new(KeyWish { domain: domain.0.clone(), selector, algorithm: DkimAlgorithm::Rsa2048 }));
+            wanted.push(Box::new(KeyWish {
+                domain: domain.0.clone(),
+                selector,
+                algorithm: DkimAlgorithm::Rsa2048,
+            }));
         }
         for key in planned {
-            wanted.push(Box::new(KeyWish { domain: domain.0.clone(), selector: key.selector, algorithm: key.algorithm }));
+            wanted.push(Box::new(KeyWish {
+                domain: domain.0.clone(),
+                selector: key.selector,
+                algorithm: key.algorithm,
+            }));
         }
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::{Wish, records};
-use crate::kinds::rrset::RrsetGone;
 use crate::kinds::dkim;
+use crate::kinds::rrset::RrsetGone;
 use crate::ledger::Made;
 use crate::record::{RType, RrsetKey};
 use crate::resource::{Holder, Resource};
@@ -21,7 +21,11 @@ pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
         Made::Value { key, .. } | Made::Term { key, .. } => Some(key.clone()),
         _ => None,
     });
-    let mut gone: Vec<RrsetKey> = made.collect::<BTreeSet<_>>().into_iter().filter(|key| !kept.contains(key)).collect();
+    let mut gone: Vec<RrsetKey> = made
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .filter(|key| !kept.contains(key))
+        .collect();
     gone.sort_by_key(|key| match key.rtype {
         RType::Mx => 0,
         RType::A | RType::Aaaa => 3,
@@ -30,7 +34,16 @@ pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
     });
     for key in gone {
         let reverse = key.rtype == RType::Ptr && key.name.reversed().is_some();
-        let holder = if reverse { Holder::Ptr } else { records::holder(wish.config, &key.name) };
-        wanted.push(Box::new(RrsetGone { holder, key, ledger: wish.ledger.clone(), needs: Vec::new() }));
+        let holder = if reverse {
+            Holder::Ptr
+        } else {
+            records::holder(wish.config, &key.name)
+        };
+        wanted.push(Box::new(RrsetGone {
+            holder,
+            key,
+            ledger: wish.ledger.clone(),
+            needs: Vec::new(),
+        }));
     }
 }

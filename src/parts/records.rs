@@ -23,21 +23,37 @@ pub struct Addresses {
 
 impl Addresses {
     fn all(self) -> impl Iterator<Item = IpAddr> {
-        self.v4.map(IpAddr::V4).into_iter().chain(self.v6.map(IpAddr::V6))
+        self.v4
+            .map(IpAddr::V4)
+            .into_iter()
+            .chain(self.v6.map(IpAddr::V6))
     }
 }
 
 /// mail.yaml's addresses, else the literal one of `ssh` where it is public, else the host's own.
 pub fn addresses(wish: &Wish) -> Addresses {
     let host = &wish.config.host;
-    let literal = host.ssh.host.parse::<std::net::Ipv4Addr>().ok().filter(is_public);
+    let literal = host
+        .ssh
+        .host
+        .parse::<std::net::Ipv4Addr>()
+        .ok()
+        .filter(is_public);
     let v6 = match host.ipv6 {
         Some(Ipv6Wish::None) => None,
         Some(Ipv6Wish::Address(address, _)) => Some(address),
         // An address that is lost for a moment is no reason to delete its records: `none` says so.
-        None => wish.facts.ipv6.first().map(|(address, _)| *address).or_else(|| published_v6(wish)),
+        None => wish
+            .facts
+            .ipv6
+            .first()
+            .map(|(address, _)| *address)
+            .or_else(|| published_v6(wish)),
     };
-    Addresses { v4: host.ipv4.or(literal).or(wish.facts.ipv4), v6 }
+    Addresses {
+        v4: host.ipv4.or(literal).or(wish.facts.ipv4),
+        v6,
+    }
 }
 
 fn published_v6(wish: &Wish) -> Option<std::net::Ipv6Addr> {
@@ -50,14 +66,23 @@ fn published_v6(wish: &Wish) -> Option<std::net::Ipv6Addr> {
 
 fn is_public(ip: &std::net::Ipv4Addr) -> bool {
     let carrier_grade = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
-    !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || carrier_grade)
+    !(ip.is_private()
+        || ip.is_loopback()
+        || ip.is_link_local()
+        || ip.is_unspecified()
+        || carrier_grade)
 }
 
 /// Who holds a name: the domain above it that has a provider of its own, else the default one.
 pub fn holder(config: &config::Config, name: &Name) -> Holder {
-    let own = config.domains.iter().filter(|(domain, d)| d.dns.is_some() && name.is_in(&domain.0));
+    let own = config
+        .domains
+        .iter()
+        .filter(|(domain, d)| d.dns.is_some() && name.is_in(&domain.0));
     let longest = own.max_by_key(|(domain, _)| domain.0.as_str().len());
-    longest.map_or(Holder::Default, |(domain, _)| Holder::Domain(domain.0.clone()))
+    longest.map_or(Holder::Default, |(domain, _)| {
+        Holder::Domain(domain.0.clone())
+    })
 }
 
 /// All sets that mail.yaml asks for.
@@ -71,7 +96,11 @@ pub fn sets(wish: &Wish) -> Vec<RrsetWish> {
 
 /// Adds them to what is wished for.
 pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
-    wanted.extend(sets(wish).into_iter().map(|set| Box::new(set) as Box<dyn Resource>));
+    wanted.extend(
+        sets(wish)
+            .into_iter()
+            .map(|set| Box::new(set) as Box<dyn Resource>),
+    );
 }
 
 /// Makes sets in the words of this file.
@@ -95,12 +124,34 @@ impl<'a> Maker<'a> {
         Self { wish, holder, ttl }
     }
 
-    fn whole(&self, name: Name, rtype: RType, purpose: &'static str, values: &[String]) -> RrsetWish {
-        RrsetWish::whole(self.holder.clone(), RrsetKey::new(name, rtype), self.ttl, purpose, values, &self.wish.ledger)
+    fn whole(
+        &self,
+        name: Name,
+        rtype: RType,
+        purpose: &'static str,
+        values: &[String],
+    ) -> RrsetWish {
+        RrsetWish::whole(
+            self.holder.clone(),
+            RrsetKey::new(name, rtype),
+            self.ttl,
+            purpose,
+            values,
+            &self.wish.ledger,
+        )
     }
 
-    fn among(&self, name: Name, rtype: RType, purpose: &'static str, values: &[String]) -> RrsetWish {
-        RrsetWish { whole: false, ..self.whole(name, rtype, purpose, values) }
+    fn among(
+        &self,
+        name: Name,
+        rtype: RType,
+        purpose: &'static str,
+        values: &[String],
+    ) -> RrsetWish {
+        RrsetWish {
+            whole: false,
+            ..self.whole(name, rtype, purpose, values)
+        }
     }
 }
 
@@ -112,7 +163,14 @@ fn host(wish: &Wish) -> Vec<RrsetWish> {
         let rtype = if ip.is_ipv4() { RType::A } else { RType::Aaaa };
         let forward = maker.whole(name.clone(), rtype, "address", &[ip.to_string()]);
         let key = RrsetKey::new(Name::reverse(ip), RType::Ptr);
-        let mut reverse = RrsetWish::whole(Holder::Ptr, key, maker.ttl, "PTR", &[name.fqdn()], &wish.ledger);
+        let mut reverse = RrsetWish::whole(
+            Holder::Ptr,
+            key,
+            maker.ttl,
+            "PTR",
+            &[name.fqdn()],
+            &wish.ledger,
+        );
         // Several hosters refuse a PTR whose name does not point back yet.
         reverse.needs.push(rrset::id(&forward.key));
         sets.extend([forward, reverse]);
@@ -120,7 +178,11 @@ fn host(wish: &Wish) -> Vec<RrsetWish> {
     if !wish.config.domains.keys().any(|d| d.0 == *name) {
         // Bounces have no MAIL FROM: receivers check the EHLO name instead (RFC 7208 section 2.3).
         let mut set = maker.among(name.clone(), RType::Txt, "SPF of the host name", &[]);
-        set.spf = Some(spf::Wanted { extra: vec!["a".into()], all: Some(SpfAll::Fail), ..spf::Wanted::default() });
+        set.spf = Some(spf::Wanted {
+            extra: vec!["a".into()],
+            all: Some(SpfAll::Fail),
+            ..spf::Wanted::default()
+        });
         sets.push(set);
     }
     sets
@@ -137,16 +199,35 @@ fn of_domain(wish: &Wish, name: &Name, domain: &Domain) -> Vec<RrsetWish> {
         set.needs.extend(set.from_key.clone());
         sets.push(set);
     }
-    sets.push(maker.whole(name.child("_dmarc"), RType::Txt, "DMARC", &[dmarc::record(&domain.dmarc)]));
+    sets.push(maker.whole(
+        name.child("_dmarc"),
+        RType::Txt,
+        "DMARC",
+        &[dmarc::record(&domain.dmarc)],
+    ));
     if domain.autoconfig.0 {
         for (service, port) in [("_submissions._tcp", 465), ("_submission._tcp", 587)] {
             let value = format!("0 1 {port} {}", host.fqdn());
-            sets.push(maker.whole(name.child(service), RType::Srv, "where mail programs submit", &[value]));
+            sets.push(maker.whole(
+                name.child(service),
+                RType::Srv,
+                "where mail programs submit",
+                &[value],
+            ));
         }
     }
     if domain.mx == Mx::Own {
-        let mut mx = maker.whole(name.clone(), RType::Mx, "MX", &[format!("10 {}", host.fqdn())]);
-        mx.needs = vec!["service chasquid".into(), rrset::id(&RrsetKey::new(host.clone(), RType::A)), rrset::id(&RrsetKey::new(host.clone(), RType::Aaaa))];
+        let mut mx = maker.whole(
+            name.clone(),
+            RType::Mx,
+            "MX",
+            &[format!("10 {}", host.fqdn())],
+        );
+        mx.needs = vec![
+            "service chasquid".into(),
+            rrset::id(&RrsetKey::new(host.clone(), RType::A)),
+            rrset::id(&RrsetKey::new(host.clone(), RType::Aaaa)),
+        ];
         sets.push(mx);
     }
     further(&maker, name, domain, &mut sets);
@@ -175,7 +256,12 @@ fn further(maker: &Maker, name: &Name, domain: &Domain, sets: &mut Vec<RrsetWish
         match sets.iter_mut().find(|set| set.key == record.key) {
             Some(set) => set.values.extend(record.values),
             None => {
-                let mut set = maker.among(record.key.name.clone(), record.key.rtype, "records", &values);
+                let mut set = maker.among(
+                    record.key.name.clone(),
+                    record.key.rtype,
+                    "records",
+                    &values,
+                );
                 set.ttl = record.ttl.unwrap_or(maker.ttl);
                 sets.push(set);
             }

@@ -16,8 +16,13 @@ pub const ONLY: [&str; 2] = ["v4-only.example", "v6-only.example"];
 /// domain that is not below another one, and the host name's parent.
 pub fn zones(config: &Config) -> Vec<Name> {
     let mut zones: BTreeSet<Name> = BTreeSet::new();
-    let named = std::iter::once(&config.dns).chain(config.domains.values().filter_map(|d| d.dns.as_ref()));
-    zones.extend(named.filter_map(|dns| dns.zone.as_ref()).map(|zone| zone.0.clone()));
+    let named =
+        std::iter::once(&config.dns).chain(config.domains.values().filter_map(|d| d.dns.as_ref()));
+    zones.extend(
+        named
+            .filter_map(|dns| dns.zone.as_ref())
+            .map(|zone| zone.0.clone()),
+    );
     let mut domains: Vec<&Name> = config.domains.keys().map(|d| &d.0).collect();
     domains.sort_by_key(|name| name.as_str().len());
     for name in domains {
@@ -34,10 +39,18 @@ pub fn zones(config: &Config) -> Vec<Name> {
 
 /// Domains of other people that the file forwards to or reports to.
 pub fn far_domains(config: &Config) -> Vec<Name> {
-    let forwards = config.domains.values().flat_map(|d| d.forward.values()).flat_map(|to| &to.0);
+    let forwards = config
+        .domains
+        .values()
+        .flat_map(|d| d.forward.values())
+        .flat_map(|to| &to.0);
     let parts = forwards.filter_map(|address| Name::parse(address.rsplit_once('@')?.1).ok());
     let own = |name: &Name| config.domains.keys().any(|d| d.0 == *name);
-    parts.filter(|name| !own(name)).collect::<BTreeSet<_>>().into_iter().collect()
+    parts
+        .filter(|name| !own(name))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
 }
 
 /// The same wishes, for the throw-away server of `world`. Passwords are made
@@ -46,7 +59,11 @@ pub fn far_domains(config: &Config) -> Vec<Name> {
 pub fn mapped(config: &Config, world: &World, secrets: &Path) -> Config {
     let mut mapped = config.clone();
     let host = &mut mapped.host;
-    host.ssh = SshTarget { user: Some("root".into()), host: world.ipv4().to_string(), port: Some(22) };
+    host.ssh = SshTarget {
+        user: Some("root".into()),
+        host: world.ipv4().to_string(),
+        port: Some(22),
+    };
     host.identity = Some(world.private_key());
     host.host_key = Some(world.server().host_key_fingerprint());
     host.password = None;
@@ -70,9 +87,17 @@ pub fn mapped(config: &Config, world: &World, secrets: &Path) -> Config {
         algorithm: None,
     };
     mapped.dns = dns(config.dns.zone.as_ref(), config.dns.ttl);
-    mapped.ptr = Ptr { provider: "powerdns".into(), endpoint: Some(world.names().endpoint()), token: Some(token.clone()), ..Ptr::default() };
+    mapped.ptr = Ptr {
+        provider: "powerdns".into(),
+        endpoint: Some(world.names().endpoint()),
+        token: Some(token.clone()),
+        ..Ptr::default()
+    };
     for domain in mapped.domains.values_mut() {
-        domain.dns = domain.dns.as_ref().map(|own| dns(own.zone.as_ref(), own.ttl));
+        domain.dns = domain
+            .dns
+            .as_ref()
+            .map(|own| dns(own.zone.as_ref(), own.ttl));
         for user in domain.users.values_mut() {
             user.password = None;
         }

@@ -20,8 +20,20 @@ fn rehearse(system: &str) {
     let err = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "stdout:\n{out}\nstderr:\n{err}");
     assert!(out.contains(", 0 failed."), "{out}");
-    for verdict in ["second plan", "plan after a reboot", "DMARC", "DKIM s", "SPF of the EHLO name", "forwarded", "relaying over IPv6"] {
-        assert!(out.lines().any(|l| l.contains("pass") && l.contains(verdict)), "no passing verdict on {verdict}:\n{out}");
+    for verdict in [
+        "second plan",
+        "plan after a reboot",
+        "DMARC",
+        "DKIM s",
+        "SPF of the EHLO name",
+        "forwarded",
+        "relaying over IPv6",
+    ] {
+        assert!(
+            out.lines()
+                .any(|l| l.contains("pass") && l.contains(verdict)),
+            "no passing verdict on {verdict}:\n{out}"
+        );
     }
     assert!(!out.contains("FAIL"), "{out}");
 }

@@ -42,7 +42,10 @@ impl Lab {
             ..WorldOptions::default()
         });
         let directory = tempfile::tempdir().expect("a directory");
-        Some(Self { world: world.expect("a world"), directory })
+        Some(Self {
+            world: world.expect("a world"),
+            directory,
+        })
     }
 
     /// The usual mail.yaml, with what stands under `domains` given.
@@ -104,15 +107,25 @@ impl Lab {
     /// Runs a command on the server and returns what it prints.
     pub fn on_server(&self, command: &str) -> String {
         let output = self.world.exec(command).expect("the server runs");
-        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{command}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// What the authoritative server answers, by dig.
     pub fn dig(&self, name: &str, rtype: &str) -> Vec<String> {
         let server = format!("@{}", self.world.names().addresses()[0].ip());
-        let output = Command::new("dig").args([&server, name, rtype, "+short", "+time=5"]).output().expect("dig");
-        let mut lines: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+        let output = Command::new("dig")
+            .args([&server, name, rtype, "+short", "+time=5"])
+            .output()
+            .expect("dig");
+        let mut lines: Vec<String> = String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect();
         lines.sort();
         lines
     }
@@ -136,13 +149,21 @@ pub struct Ran {
 impl Ran {
     pub fn of(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Self { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
     }
 
     /// Fails the test with everything that was said, unless it ended with `code`.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.out, self.err
+        );
         self
     }
 }
