@@ -132,14 +132,18 @@ pub fn text(document: &Document, paint: Paint, width: usize) -> String {
     for change in &document.changes {
         text.push_str(&line(change, paint, column, width));
     }
-    for blocked in &document.blocked {
+    for (index, blocked) in document.blocked.iter().enumerate() {
+        let next = document.blocked.get(index + 1);
         let id = pad(&blocked.id, column);
         text.push_str(&format!(
             "  {} {id}  {}\n",
             paint.with("31", "?"),
             blocked.reason
         ));
-        if let Some(fix) = &blocked.fix {
+        // What helps several in a row is said once, below them.
+        if let Some(fix) = &blocked.fix
+            && next.is_none_or(|next| next.fix != blocked.fix)
+        {
             text.push_str(&format!("      do: {fix}\n"));
         }
     }
