@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::acme;
 use crate::config::CertificateKey;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::observe::{Seen, quote};
 use crate::plan::Plan;
 use crate::record::Name;
@@ -203,12 +203,10 @@ impl Install {
         );
         let output = remote.run(&Script::new(text))?;
         if output.code != 0 {
-            let what = format!(
-                "the new certificate could not be put in place on the server: {}",
-                output.complaint()
-            );
-            return Err(Failure::new(what)
-                .hint("the one that was there still serves; run `mailctl apply` again"));
+            return Err(output.failure(
+                "the new certificate could not be put in place on the server",
+                "the one that was there still serves; run `mailctl apply` again",
+            ));
         }
         Ok(())
     }

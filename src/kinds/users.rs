@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::chasquid::users::{self, Entry};
 use crate::config::HostName;
-use crate::failure::{Context, Failure, Result};
+use crate::failure::{Context, Result};
 use crate::kinds::chasquid::switch_in;
 use crate::ledger::{Edit, Ledger, Made};
 use crate::observe::Seen;
@@ -204,13 +204,10 @@ impl Write {
         let script = switch_in(&self.domain, "users", text.as_bytes(), self.seen.as_deref());
         let output = remote.run(&script)?;
         if output.code != 0 {
-            let what = format!(
-                "the accounts of {} were not changed: {}",
-                self.domain,
-                output.complaint()
-            );
-            return Err(Failure::new(what)
-                .hint("nothing was switched in; run `mailctl plan` to see how it stands now"));
+            return Err(output.failure(
+                format!("the accounts of {} were not changed", self.domain),
+                "nothing was switched in; run `mailctl plan` to see how it stands now",
+            ));
         }
         Ok(())
     }
