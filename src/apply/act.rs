@@ -9,8 +9,10 @@ use tokio::sync::watch;
 
 use super::Tools;
 use super::book::Book;
+use super::stop;
 use crate::acme::{self, Issued};
 use crate::failure::{Context, Failure, Result};
+use crate::kinds::shell;
 use crate::ledger::Ledger;
 use crate::observe::World;
 use crate::plan::Plan;
@@ -107,9 +109,13 @@ pub async fn act(tools: &Tools, plan: &Plan, ledger: Ledger) -> Acted {
         all.push(pass.one(change, needs, after));
     }
     futures_util::future::join_all(all).await;
-    let booked = pass.book.close(tools.now, &tools.by).await;
     let ends = pass.ends.borrow().clone();
     let mut failed = ends.values().any(|end| *end == End::Failed);
+    let booked = tokio::select! {
+        booked = pass.book.close(tools.now, &tools.by) => booked,
+        // The server is still busy with what was cut off.
+        () = stop::past_grace(&tools.stop) => Err(stop::unbooked()),
+    };
     if let Err(failure) = booked {
         tools.report.event(&failed_event("ledger", &failure));
         failed = true;
@@ -138,22 +144,24 @@ impl Pass<'_> {
     /// Waits for what the change needs, then does it.
     async fn one(&self, change: &Change, needs: Vec<&str>, after: Option<&str>) {
         let mut ends = self.ends.subscribe();
-        let waited = ends
-            .wait_for(|ends| {
-                ends.values().any(|end| *end == End::Failed)
-                    || (needs.iter().all(|n| ends.contains_key(*n))
-                        && after.is_none_or(|a| ends.contains_key(a)))
-            })
-            .await
-            .map(|ends| {
+        let ready = async {
+            let waited = ends
+                .wait_for(|ends| {
+                    ends.values().any(|end| *end == End::Failed)
+                        || (needs.iter().all(|n| ends.contains_key(*n))
+                            && after.is_none_or(|a| ends.contains_key(a)))
+                })
+                .await;
+            waited.map(|ends| {
                 let failed = ends.values().any(|end| *end == End::Failed);
                 let waits = needs.iter().any(|n| ends.get(*n) == Some(&End::Waits));
                 (failed, waits)
-            });
-        let (failed, waits) = waited.unwrap_or((true, false));
-        if failed {
+            })
+        };
+        let ready = stop::unless(&self.tools.stop, true, ready).await;
+        let Ok(Ok((false, waits))) = ready else {
             return;
-        }
+        };
         let end = if waits || matches!(change.action, Action::ByHand(_)) {
             End::Waits
         } else {
@@ -172,7 +180,11 @@ impl Pass<'_> {
             reason: change.why.clone(),
         };
         self.tools.report.event(&started);
-        match self.act(change).await {
+        let acted = tokio::select! {
+            acted = self.act(change) => acted,
+            () = stop::past_patience(&self.tools.stop, &change.action) => Err(stop::cut_off(&change.action)),
+        };
+        match acted {
             Ok(()) => {
                 self.book.note(&change.ledger);
                 let seconds = begun.elapsed().as_secs_f64();
@@ -257,20 +269,13 @@ impl Pass<'_> {
         if output.code == 0 {
             return Ok(());
         }
-        let said = output.complaint();
-        let said = if said.is_empty() {
-            format!("status {}", output.code)
-        } else {
-            said
-        };
         let hint = match output.code {
-            75 => "somebody changed it meanwhile; run `mailctl plan` to see how it stands now",
-            _ if said.contains("No space left") => {
-                "free some space on the server (`df -h`, `journalctl --vacuum-size=100M`), then run `mailctl apply` again"
+            shell::CHANGED => {
+                "somebody changed it meanwhile; run `mailctl plan` to see how it stands now"
             }
             _ => "mend it, then run `mailctl apply` again: it goes on from here",
         };
-        Err(Failure::new(format!("{} on the server: {said}", change.id)).hint(hint))
+        Err(output.failure(format!("{} on the server", change.id), hint))
     }
 
     async fn rrset(&self, change: &Change, write: &RrsetWrite) -> Result<()> {
@@ -364,10 +369,10 @@ async fn read_account(tools: &Tools) -> Result<Option<Secret>> {
     })
     .await?;
     if output.code != 0 {
-        return Err(Failure::new(format!(
-            "the account at the certificate authority cannot be read on the server: {}",
-            output.complaint()
-        )));
+        return Err(output.failure(
+            "the account at the certificate authority cannot be read on the server",
+            "mend it, then run `mailctl apply` again",
+        ));
     }
     Ok((!output.out.is_empty()).then(|| Secret::new(output.text())))
 }
