@@ -1,6 +1,8 @@
 //! Every file under tests/config: what is valid loads, what is invalid is
 //! told as in the drawing beside it. `UPDATE=1` rewrites the drawings.
 
+#![allow(missing_docs)]
+
 use std::path::{Path, PathBuf};
 
 use mailctl::config::load::{Loaded, read_with};

@@ -1,6 +1,8 @@
 //! The whole way, with the program as a user runs it, on real servers; judged
 //! by tools that are not ours where there are any.
 
+#![allow(missing_docs)]
+
 #[path = "e2e/apply.rs"]
 mod apply;
 #[path = "support/lab.rs"]

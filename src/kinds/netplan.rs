@@ -74,7 +74,7 @@ impl Resource for Address6 {
         // The hoster's file may have the route already; a second one is refused by netplan.
         let bare = yaml(&device, (address, prefix), None);
         let full = yaml(&device, (address, prefix), self.gateway);
-        let want = if present.is_none() && routed || present.as_ref() == Some(&bare) && routed {
+        let want = if routed && (present.is_none() || present.as_ref() == Some(&bare)) {
             bare
         } else {
             full
