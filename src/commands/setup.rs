@@ -29,7 +29,7 @@ use crate::vault::Vault;
 use crate::zone::{self, Settings, Zone};
 
 /// Columns where there is no terminal to say so.
-const WIDTH: usize = 160;
+const WIDTH: usize = 120;
 
 /// Everything that is open while a verb works.
 pub struct Session {
