@@ -142,6 +142,9 @@ impl Switch {
         let script =
             Script::new(format!("{PRELUDE}{}{LOOK}", self.words())).within(Duration::from_secs(10));
         let output = fresh.run(&script).map_err(|_| Told::Lost)?;
+        if output.code != 0 && output.complaint().is_empty() {
+            return Err(Told::Lost);
+        }
         let output = checked(output).map_err(Told::Failed)?;
         let text = output.text();
         Ok(match text.trim().split_once(' ') {
