@@ -247,6 +247,7 @@ fn complain(output: Output) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::remote::Held;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex};
 
@@ -308,6 +309,10 @@ mod tests {
                 self.kept.fetch_add(1, Ordering::SeqCst);
             }
             answer(0, "", "")
+        }
+
+        fn hold(&self, _: &Script) -> Result<Box<dyn Held>> {
+            Err(Failure::new("a switch holds nothing"))
         }
 
         fn again(&self) -> Result<Box<dyn Remote>> {
