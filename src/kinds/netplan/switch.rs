@@ -274,10 +274,6 @@ mod tests {
     }
 
     impl Remote for Fake {
-        fn hold(&self, _: &Script) -> Result<Box<dyn crate::remote::Held>> {
-            Err(Failure::new("nothing is held in a network switch"))
-        }
-
         fn run(&self, script: &Script) -> Result<Output> {
             let answer = |code: i32, out: &str, err: &str| {
                 Ok(Output {
