@@ -9,17 +9,18 @@ use mailctl::rehearse::needs;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/mail.yaml");
+const EVERYTHING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/everything.yaml");
 
 /// What a rehearsal printed; `None`, and a line that says why, where none is possible.
 #[allow(clippy::print_stderr)]
-fn rehearse(system: &str) -> Option<String> {
+fn rehearse(system: &str, file: &str) -> Option<String> {
     let missing = needs::missing();
     if !missing.is_empty() {
         eprintln!("skipped: rehearsal on {system}: {}", missing.join("; "));
         return None;
     }
     let output = Command::new(env!("CARGO_BIN_EXE_mailctl"))
-        .args(["rehearse", "--system", system, "-f", EXAMPLE])
+        .args(["rehearse", "--system", system, "-f", file])
         .env("RUST_BACKTRACE", "0")
         .output()
         .expect("mailctl runs");
@@ -94,7 +95,7 @@ fn on_debian_12_as_readme_shows() {
         example,
         "README shows examples/mail.yaml"
     );
-    let Some(out) = rehearse("bookworm") else {
+    let Some(out) = rehearse("bookworm", EXAMPLE) else {
         return;
     };
     let (plan, report) = parts(&out);
@@ -117,6 +118,12 @@ fn on_debian_12_as_readme_shows() {
 }
 
 #[test]
-fn on_debian_13() {
-    rehearse("trixie");
+fn everything_on_debian_13() {
+    let Some(out) = rehearse("trixie", EVERYTHING) else {
+        return;
+    };
+    assert!(
+        out.contains("DKIM e20") && out.contains("elsewhere.example"),
+        "{out}"
+    );
 }
