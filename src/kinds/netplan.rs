@@ -76,7 +76,11 @@ impl Resource for Address6 {
         // The hoster's file may have the route already; it is only repeated
         // where mail would leave from another address by it.
         let astray = addressed && self.source(&facts, address).is_err();
-        let want = if routed && !astray && present.as_ref() != Some(&full) { bare } else { full };
+        let want = if routed && !astray && present.as_ref() != Some(&full) {
+            bare
+        } else {
+            full
+        };
         if addressed && routed && present.as_ref() == Some(&want) {
             return self.source(&facts, address).map(|()| Vec::new());
         }

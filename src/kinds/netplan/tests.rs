@@ -189,7 +189,12 @@ fn a_named_gateway_mends_the_source() {
     let other = facts(Some("2a02:c207::7"), true).replace("src 2a02:c207::7", "src 2a02:c207::99");
     let (_, switch) = switch(&wish(), &seen(NETPLAN, &other, Some(&bare))).expect("a change");
     assert_eq!(switch.content.as_deref(), Some(FULL));
-    assert!(wish().diff(&seen(NETPLAN, &other, Some(FULL)), &Plan::default()).is_err(), "it did not help");
+    assert!(
+        wish()
+            .diff(&seen(NETPLAN, &other, Some(FULL)), &Plan::default())
+            .is_err(),
+        "it did not help"
+    );
 }
 
 #[test]
