@@ -3,9 +3,18 @@
 //! The doc comments below become the JSON Schema. Reading and drawing mistakes
 //! is in [`load`], rules across fields in [`check`].
 
+pub mod address;
 pub mod check;
+pub mod format;
+pub mod guess;
 pub mod load;
 pub mod places;
+pub mod records;
+mod secret_refs;
+pub mod shape;
+pub mod surroundings;
+pub mod syntax;
+pub mod tree;
 pub mod word;
 
 use std::collections::BTreeMap;
@@ -28,6 +37,7 @@ pub struct Config {
     #[serde(default)]
     pub server: Server,
     /// The mail domains, by name.
+    #[schemars(extend("propertyNames" = {"type": "string", "format": "host-name"}, "minProperties" = 1))]
     pub domains: BTreeMap<HostName, Domain>,
     /// Who hosts the zones.
     pub dns: Dns,
@@ -43,6 +53,7 @@ pub struct Config {
     #[serde(default = "default_secrets")]
     pub secrets: PathBuf,
     /// The resolver to ask, as `address:port`; default: the system's.
+    #[schemars(with = "Option<format::Socket>")]
     pub resolver: Option<SocketAddr>,
 }
 
@@ -57,6 +68,7 @@ pub struct Host {
     /// The private key file; default: ssh-agent, then ~/.ssh/config, then the usual keys.
     pub identity: Option<PathBuf>,
     /// `SHA256:…` of the server's host key; default: known_hosts.
+    #[schemars(with = "Option<format::HostKey>")]
     pub host_key: Option<String>,
     /// Only for the first login of a VPS that is handed over with a password.
     pub password: Option<SecretRef>,
@@ -67,6 +79,7 @@ pub struct Host {
     /// The IPv6 gateway, such as `fe80::1`.
     pub gateway6: Option<std::net::Ipv6Addr>,
     /// The network interface; default: that of the default route.
+    #[schemars(with = "Option<format::Interface>")]
     pub interface: Option<String>,
     /// The rest of the system.
     #[serde(default)]
@@ -78,10 +91,13 @@ pub struct Host {
 #[serde(deny_unknown_fields, default)]
 pub struct Base {
     /// Time zone, as in /usr/share/zoneinfo.
+    #[schemars(with = "format::Timezone")]
     pub timezone: String,
     /// The system's locale.
+    #[schemars(with = "format::Locale")]
     pub locale: String,
     /// Further packages to install.
+    #[schemars(with = "Vec<format::Package>")]
     pub packages: Vec<String>,
     /// Security upgrades by unattended-upgrades.
     pub upgrades: bool,
@@ -113,14 +129,21 @@ pub struct Server {
     /// Where it comes from.
     pub source: Source,
     /// Debian mirror for that source; default: the one the server's apt uses.
+    #[schemars(with = "Option<format::HttpUrl>")]
     pub mirror: Option<String>,
     /// Largest message, in MB.
+    #[schemars(range(min = 1, max = 1024))]
     pub max_message_mb: u32,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Self { kind: ServerKind::Chasquid, source: Source::DebianTesting, mirror: None, max_message_mb: 50 }
+        Self {
+            kind: ServerKind::Chasquid,
+            source: Source::DebianTesting,
+            mirror: None,
+            max_message_mb: 50,
+        }
     }
 }
 
@@ -137,8 +160,10 @@ pub enum ServerKind {
 #[serde(deny_unknown_fields, default)]
 pub struct Domain {
     /// Who may send as `user@domain`, by local part.
+    #[schemars(extend("propertyNames" = {"type": "string", "format": "local-part"}))]
     pub users: BTreeMap<String, User>,
     /// Where mail goes, by local part; `*` is the catch-all. One address or several.
+    #[schemars(extend("propertyNames" = {"type": "string", "format": "forward-key"}))]
     pub forward: BTreeMap<String, ForwardTo>,
     /// Who receives.
     pub mx: Mx,
@@ -195,6 +220,7 @@ pub enum Mx {
 #[serde(deny_unknown_fields, default)]
 pub struct Spf {
     /// Domains to include, without `include:`.
+    #[schemars(with = "Vec<format::DnsName>")]
     pub include: Vec<String>,
     /// The qualifier of `all`; default: what stands in the zone, else softfail.
     pub all: Option<SpfAll>,
@@ -219,6 +245,7 @@ pub enum SpfAll {
 #[serde(deny_unknown_fields, default)]
 pub struct Dkim {
     /// `rsa2048`, and beside it `ed25519`.
+    #[schemars(length(min = 1))]
     pub algorithms: Vec<DkimAlgorithm>,
     /// After how many days a key is replaced, such as `180d`.
     pub rotate_after: Option<Rotation>,
@@ -226,7 +253,10 @@ pub struct Dkim {
 
 impl Default for Dkim {
     fn default() -> Self {
-        Self { algorithms: vec![DkimAlgorithm::Rsa2048], rotate_after: None }
+        Self {
+            algorithms: vec![DkimAlgorithm::Rsa2048],
+            rotate_after: None,
+        }
     }
 }
 
@@ -251,10 +281,13 @@ pub struct Dmarc {
     /// Policy for subdomains that do not exist.
     pub np: Option<DmarcPolicy>,
     /// Which failures are reported: `0`, `1`, `d`, `s`, joined by colons.
+    #[schemars(with = "Option<format::FailureOptions>")]
     pub fo: Option<String>,
     /// Where aggregate reports go.
+    #[schemars(with = "Vec<format::Mailbox>")]
     pub rua: Vec<String>,
     /// Where failure reports go.
+    #[schemars(with = "Vec<format::Mailbox>")]
     pub ruf: Vec<String>,
     /// DKIM alignment, `r` or `s`.
     pub adkim: Option<Alignment>,
@@ -323,25 +356,31 @@ pub enum MtaStsMode {
 #[serde(deny_unknown_fields)]
 pub struct Dns {
     /// The provider's id in the catalogue.
+    #[schemars(example = &"powerdns")]
     pub provider: String,
     /// The zone; default: found by asking for the SOA.
     pub zone: Option<HostName>,
     /// TTL of the records, in seconds.
     #[serde(default = "default_ttl")]
+    #[schemars(range(min = 1, max = 604_800))]
     pub ttl: u32,
     /// The API's address.
+    #[schemars(with = "Option<format::HttpUrl>")]
     pub endpoint: Option<String>,
     /// The API's token.
     pub token: Option<SecretRef>,
     /// PowerDNS: the server's id.
     pub server_id: Option<String>,
     /// RFC 2136: the primary as `host:port`.
+    #[schemars(with = "Option<format::HostPort>")]
     pub server: Option<String>,
     /// RFC 8945: the TSIG key's name.
+    #[schemars(with = "Option<format::TsigName>")]
     pub key_name: Option<String>,
     /// RFC 8945: the TSIG key, base64.
     pub key: Option<SecretRef>,
     /// RFC 8945: the TSIG algorithm, such as `hmac-sha256`.
+    #[schemars(with = "Option<format::TsigAlgorithm>")]
     pub algorithm: Option<String>,
 }
 
@@ -355,18 +394,22 @@ pub struct Ptr {
     /// The reverse zone; default: found by asking for the SOA.
     pub zone: Option<HostName>,
     /// The API's address.
+    #[schemars(with = "Option<format::HttpUrl>")]
     pub endpoint: Option<String>,
     /// The API's token.
     pub token: Option<SecretRef>,
     /// PowerDNS: the server's id.
     pub server_id: Option<String>,
     /// RFC 2136: the primary as `host:port`.
+    #[schemars(with = "Option<format::HostPort>")]
     pub server: Option<String>,
     /// RFC 8945: the TSIG key's name.
+    #[schemars(with = "Option<format::TsigName>")]
     pub key_name: Option<String>,
     /// RFC 8945: the TSIG key, base64.
     pub key: Option<SecretRef>,
     /// RFC 8945: the TSIG algorithm, such as `hmac-sha256`.
+    #[schemars(with = "Option<format::TsigAlgorithm>")]
     pub algorithm: Option<String>,
 }
 
@@ -391,18 +434,22 @@ impl Default for Ptr {
 #[serde(deny_unknown_fields, default)]
 pub struct Certificates {
     /// `letsencrypt`, `letsencrypt-staging`, `zerossl`, or the URL of an ACME directory.
+    #[schemars(with = "format::Authority")]
     pub authority: String,
     /// Trust anchor of a private authority, a PEM file.
     pub root: Option<PathBuf>,
     /// Whom the authority may write to.
+    #[schemars(with = "Option<format::Mailbox>")]
     pub email: Option<String>,
     /// The names; default: the host, each domain and its wildcard.
+    #[schemars(with = "Option<Vec<format::CertificateName>>", extend("minItems" = 1))]
     pub names: Option<Vec<String>>,
     /// The key's kind.
     pub key: CertificateKey,
     /// Who renews.
     pub renew: Option<Renew>,
     /// Commands to run on the server after each new certificate.
+    #[schemars(with = "Vec<format::Command>")]
     pub reload: Vec<String>,
 }
 
@@ -462,6 +509,11 @@ fn manual() -> String {
     "manual".into()
 }
 
+/// The JSON Schema (draft 2020-12) of mail.yaml.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
+}
+
 impl Config {
     /// The host's name.
     pub fn host_name(&self) -> &Name {
@@ -478,7 +530,11 @@ impl Config {
         let mut names: Vec<String> = match &self.certificates.names {
             Some(names) => names.iter().map(|n| n.to_ascii_lowercase()).collect(),
             None => std::iter::once(self.host_name().to_string())
-                .chain(self.domains.keys().flat_map(|d| [d.0.to_string(), d.0.child("*").to_string()]))
+                .chain(
+                    self.domains
+                        .keys()
+                        .flat_map(|d| [d.0.to_string(), d.0.child("*").to_string()]),
+                )
                 .collect(),
         };
         names.sort();

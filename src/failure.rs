@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 /// What a fallible function of this crate returns.
-pub type Result<T> = std::result::Result<T, Failure>;
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// How the process ends; the numbers are part of the contract with pipelines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,13 +75,21 @@ impl Failure {
         if self.0.exit != Exit::Failed {
             return self.0.exit;
         }
-        let below = self.0.source.as_deref().and_then(|s| s.downcast_ref::<Failure>());
+        let below = self
+            .0
+            .source
+            .as_deref()
+            .and_then(|s| s.downcast_ref::<Failure>());
         below.map_or(Exit::Failed, Failure::code)
     }
 
     /// The innermost hint, which is the one closest to what went wrong.
     pub fn advice(&self) -> Option<&str> {
-        let below = self.0.source.as_deref().and_then(|s| s.downcast_ref::<Failure>());
+        let below = self
+            .0
+            .source
+            .as_deref()
+            .and_then(|s| s.downcast_ref::<Failure>());
         below.and_then(Failure::advice).or(self.0.hint.as_deref())
     }
 
@@ -126,7 +134,10 @@ impl fmt::Debug for Failure {
 
 impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source.as_deref().map(|s| s as &(dyn Error + 'static))
+        self.0
+            .source
+            .as_deref()
+            .map(|s| s as &(dyn Error + 'static))
     }
 }
 
@@ -153,9 +164,16 @@ mod tests {
 
     #[test]
     fn the_innermost_hint_and_exit_win() {
-        let inner = Failure::new("port 22 is closed").hint("open it").exit(Exit::Person);
-        let outer = Failure::new("cannot reach the server").hint("try later").because(inner);
-        assert_eq!(outer.told(), "cannot reach the server: port 22 is closed\n  do: open it");
+        let inner = Failure::new("port 22 is closed")
+            .hint("open it")
+            .exit(Exit::Person);
+        let outer = Failure::new("cannot reach the server")
+            .hint("try later")
+            .because(inner);
+        assert_eq!(
+            outer.told(),
+            "cannot reach the server: port 22 is closed\n  do: open it"
+        );
         assert_eq!(outer.code(), Exit::Person);
     }
 }

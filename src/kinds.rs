@@ -1,9 +1,10 @@
 //! How one sort of thing is seen, compared and made so: a kind a file, its
 //! question, its decision and its deed on one screen.
 
-// pub mod aliases;
-// pub mod certificate;
-// pub mod dkim;
+pub mod aliases;
+pub mod certificate;
+pub mod chasquid;
+pub mod dkim;
 pub mod file;
 pub mod firewall;
 pub mod hostname;
@@ -13,17 +14,18 @@ pub mod localtime;
 pub mod netplan;
 pub mod package;
 pub mod port;
-// pub mod rrset;
+pub mod rrset;
 pub mod service;
 pub mod shell;
 pub mod supported;
 pub mod sysctl;
 pub mod unit;
-// pub mod users;
+pub mod users;
 pub mod version;
 
 pub use shell::{decode, print, sha256};
 
+use crate::failure::Failure;
 use crate::observe::Seen;
 use crate::plan::Plan;
 use crate::resource::{Blocked, Change, Probe, Resource};
@@ -33,8 +35,20 @@ use crate::resource::{Blocked, Change, Probe, Resource};
 /// the two. It lies where a reboot, which is a restart too, forgets it.
 pub const RESTART_DUE: &str = "mkdir -p /run/mailctl && : >/run/mailctl/restart-due";
 
-/// The same for the commands of `certificates.reload`, which no reboot makes up for.
+/// A fragment for deeds after which the programs that share the certificate
+/// are told; it outlasts a reboot, since nobody else would tell them.
 pub const RELOAD_DUE: &str = "mkdir -p /var/lib/mailctl && : >/var/lib/mailctl/reload-due";
+
+/// Randomness of the operating system.
+///
+/// # Errors
+/// When there is none, which no system should ever say.
+pub fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| Failure::new("the operating system gives no random numbers"))?;
+    Ok(bytes)
+}
 
 /// A resource that cannot even be wished for, so that the plan says so.
 pub struct Impossible {

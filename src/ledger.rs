@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{RrsetKey};
+use crate::record::RrsetKey;
 
 /// Where the ledger lies on the server.
 pub const PATH: &str = "/var/lib/mailctl/ledger.json";
@@ -21,6 +21,14 @@ pub enum Made {
         key: RrsetKey,
         /// The canonical value.
         value: String,
+    },
+    /// One term of an SPF record, or `all` where the whole record is ours.
+    Term {
+        /// The set that holds the record.
+        #[serde(flatten)]
+        key: RrsetKey,
+        /// The term.
+        term: String,
     },
     /// A file.
     File(String),
@@ -93,7 +101,10 @@ impl Ledger {
 
     /// Whether mailctl made this value of a set.
     pub fn has_value(&self, key: &RrsetKey, value: &str) -> bool {
-        self.made.contains(&Made::Value { key: key.clone(), value: value.to_owned() })
+        self.made.contains(&Made::Value {
+            key: key.clone(),
+            value: value.to_owned(),
+        })
     }
 }
 
@@ -106,11 +117,20 @@ mod tests {
     fn it_survives_its_own_text() {
         let key = RrsetKey::new(Name::parse("wac.tax").expect("name"), RType::Mx);
         let mut ledger = Ledger::default();
-        let made = Made::Value { key: key.clone(), value: "10 smtp.wac.tax.".into() };
-        assert!(ledger.edit(&[Edit::Add(made.clone()), Edit::Add(Made::User("i@wac.tax".into()))]));
+        let made = Made::Value {
+            key: key.clone(),
+            value: "10 smtp.wac.tax.".into(),
+        };
+        assert!(ledger.edit(&[
+            Edit::Add(made.clone()),
+            Edit::Add(Made::User("i@wac.tax".into()))
+        ]));
         assert!(!ledger.edit(&[Edit::Add(made)]), "nothing new");
         assert_eq!(Ledger::parse(&ledger.text()), Ok(ledger.clone()));
         assert!(ledger.has_value(&key, "10 smtp.wac.tax."));
-        assert!(Ledger::parse("").is_err(), "an empty file is not an empty ledger");
+        assert!(
+            Ledger::parse("").is_err(),
+            "an empty file is not an empty ledger"
+        );
     }
 }

@@ -7,8 +7,8 @@ use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::dns::Dns;
-use crate::failure::{Context, Failure, Result};
 use crate::facts::Facts;
+use crate::failure::{Context, Failure, Result};
 use crate::record::{Name, Rrset, RrsetKey};
 use crate::remote::{Remote, Script, frames};
 use crate::resource::{Blocked, Holder, Probe};
@@ -101,10 +101,14 @@ impl Seen {
     pub fn shell(&self, fragment: &str) -> Result<&str, Blocked> {
         match self.get(&Probe::Shell(fragment.to_owned()))? {
             Answer::Shell { code: 0, out, .. } => Ok(out),
-            Answer::Shell { code: 124, .. } => Err(Blocked::new("the server did not answer in time")),
+            Answer::Shell { code: 124, .. } => {
+                Err(Blocked::new("the server did not answer in time"))
+            }
             Answer::Shell { code, err, .. } => {
                 let last = err.lines().last().unwrap_or("no message");
-                Err(Blocked::new(format!("looking at it failed on the server with status {code}: {last}")))
+                Err(Blocked::new(format!(
+                    "looking at it failed on the server with status {code}: {last}"
+                )))
             }
             _ => Err(Blocked::new("it was not looked at")),
         }
@@ -134,7 +138,9 @@ impl Seen {
 
     /// The facts; empty until the server was seen.
     pub fn facts(&self) -> Facts {
-        self.shell(crate::facts::PROBE).map(Facts::parse).unwrap_or_default()
+        self.shell(crate::facts::PROBE)
+            .map(Facts::parse)
+            .unwrap_or_default()
     }
 }
 
@@ -157,10 +163,16 @@ impl World {
     /// # Errors
     /// When there is none, which is a mistake of the caller.
     pub fn zone(&self, holder: &Holder) -> Result<&Arc<dyn Zone>> {
-        self.zones.get(holder).ok_or_else(|| Failure::new(format!("no DNS provider is set up for {holder:?}")))
+        self.zones
+            .get(holder)
+            .ok_or_else(|| Failure::new(format!("no DNS provider is set up for {holder:?}")))
     }
 
-    async fn apex(&self, holder: &Holder, name: &Name) -> Result<Name> {
+    /// The apex of the zone that holds a name: mail.yaml's, else by asking for the SOA.
+    ///
+    /// # Errors
+    /// When there is no such zone.
+    pub async fn apex(&self, holder: &Holder, name: &Name) -> Result<Name> {
         match self.apexes.get(holder) {
             Some(apex) if name.is_in(apex) => Ok(apex.clone()),
             _ => self.dns.zone_of(name).await,
@@ -175,14 +187,20 @@ impl World {
 /// Only when the server itself cannot be used any more.
 pub async fn observe(world: &World, probes: &BTreeSet<Probe>, seen: &mut Seen) -> Result<()> {
     let open: Vec<Probe> = probes.iter().filter(|p| !seen.knows(p)).cloned().collect();
-    let on_server: Vec<Probe> = open.iter().filter(|p| !matches!(p, Probe::Rrset(..))).cloned().collect();
+    let on_server: Vec<Probe> = open
+        .iter()
+        .filter(|p| !matches!(p, Probe::Rrset(..)))
+        .cloned()
+        .collect();
     let remote = world.remote.clone();
     let server = async move {
         if on_server.is_empty() {
             return Ok(Vec::new());
         }
         let asked = tokio::task::spawn_blocking(move || ask_server(remote.as_ref(), on_server));
-        asked.await.context("looking at the server was interrupted")?
+        asked
+            .await
+            .context("looking at the server was interrupted")?
     };
     let (server, zones) = tokio::join!(server, ask_zones(world, &open));
     for (probe, answer) in server?.into_iter().chain(zones) {
@@ -192,34 +210,64 @@ pub async fn observe(world: &World, probes: &BTreeSet<Probe>, seen: &mut Seen) -
 }
 
 fn ask_server(remote: &dyn Remote, probes: Vec<Probe>) -> Result<Vec<(Probe, Answer)>> {
-    let (files, fragments): (Vec<Probe>, Vec<Probe>) =
-        probes.into_iter().partition(|p| matches!(p, Probe::File(_)));
-    let paths: Vec<&str> = files.iter().filter_map(|p| if let Probe::File(path) = p { Some(path.as_str()) } else { None }).collect();
+    let (files, fragments): (Vec<Probe>, Vec<Probe>) = probes
+        .into_iter()
+        .partition(|p| matches!(p, Probe::File(_)));
+    let paths: Vec<&str> = files
+        .iter()
+        .filter_map(|p| {
+            if let Probe::File(path) = p {
+                Some(path.as_str())
+            } else {
+                None
+            }
+        })
+        .collect();
     let mut asked = Vec::new();
     if !paths.is_empty() {
-        asked.push(frames::Probe { text: files_fragment(&paths), seconds: FRAGMENT_SECONDS });
+        asked.push(frames::Probe {
+            text: files_fragment(&paths),
+            timeout_s: FRAGMENT_SECONDS,
+        });
     }
     for probe in &fragments {
         if let Probe::Shell(text) = probe {
-            asked.push(frames::Probe { text: text.clone(), seconds: FRAGMENT_SECONDS });
+            asked.push(frames::Probe {
+                text: text.clone(),
+                timeout_s: FRAGMENT_SECONDS,
+            });
         }
     }
     let script = Script::new(frames::script(&asked));
     let output = remote.run(&script)?;
-    let answers = frames::parse(&output.out, asked.len())
-        .with_context(|| format!("{} answered something else than asked: {}", remote.place(), output.complaint()))?;
+    let answers = frames::parse(&output.out, asked.len()).with_context(|| {
+        format!(
+            "{} answered something else than asked: {}",
+            remote.place(),
+            output.complaint()
+        )
+    })?;
     let mut answers = answers.into_iter();
     let mut filed = Vec::new();
     if !paths.is_empty() {
         let answer = answers.next();
-        let contents = answer.map(|a| parse_files(&a.out, paths.len())).unwrap_or_default();
+        let contents = answer
+            .map(|a| parse_files(&a.out, paths.len()))
+            .unwrap_or_default();
         for (probe, file) in files.into_iter().zip(contents) {
             filed.push((probe, file));
         }
     }
     for (probe, answer) in fragments.into_iter().zip(answers) {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        filed.push((probe, Answer::Shell { code: answer.code, out: text(answer.out), err: text(answer.err) }));
+        filed.push((
+            probe,
+            Answer::Shell {
+                code: answer.code,
+                out: text(answer.out),
+                err: text(answer.err),
+            },
+        ));
     }
     Ok(filed)
 }
@@ -238,7 +286,9 @@ fn files_fragment(paths: &[&str]) -> String {
 fn parse_files(mut bytes: &[u8], count: usize) -> Vec<Answer> {
     let mut answers = Vec::new();
     while answers.len() < count {
-        let Some(end) = bytes.iter().position(|b| *b == b'\n') else { break };
+        let Some(end) = bytes.iter().position(|b| *b == b'\n') else {
+            break;
+        };
         let header = String::from_utf8_lossy(&bytes[..end]).into_owned();
         bytes = &bytes[end + 1..];
         if header == "absent" {
@@ -247,15 +297,28 @@ fn parse_files(mut bytes: &[u8], count: usize) -> Vec<Answer> {
         }
         let fields: Vec<&str> = header.split(' ').collect();
         let parsed = match fields[..] {
-            [size, mode, user, group] => size.parse::<usize>().ok().zip(u32::from_str_radix(mode, 8).ok()).map(|(s, m)| (s, m, format!("{user}:{group}"))),
+            [size, mode, user, group] => size
+                .parse::<usize>()
+                .ok()
+                .zip(u32::from_str_radix(mode, 8).ok())
+                .map(|(s, m)| (s, m, format!("{user}:{group}"))),
             _ => None,
         };
-        let Some((size, mode, owner)) = parsed.filter(|(size, ..)| *size <= bytes.len()) else { break };
-        answers.push(Answer::File(Some(FileSeen { owner, mode, content: bytes[..size].to_vec() })));
+        let Some((size, mode, owner)) = parsed.filter(|(size, ..)| *size <= bytes.len()) else {
+            break;
+        };
+        answers.push(Answer::File(Some(FileSeen {
+            owner,
+            mode,
+            content: bytes[..size].to_vec(),
+        })));
         bytes = &bytes[size..];
     }
     // After a broken frame nothing that follows can be trusted.
-    answers.resize(count, Answer::Failed(Blocked::new("the file could not be read on the server")));
+    answers.resize(
+        count,
+        Answer::Failed(Blocked::new("the file could not be read on the server")),
+    );
     answers
 }
 
@@ -269,7 +332,10 @@ async fn ask_zones(world: &World, open: &[Probe]) -> Vec<(Probe, Answer)> {
     let mut by_name: BTreeMap<(Holder, Name), Vec<RrsetKey>> = BTreeMap::new();
     for probe in open {
         if let Probe::Rrset(holder, key) = probe {
-            by_name.entry((holder.clone(), key.name.clone())).or_default().push(key.clone());
+            by_name
+                .entry((holder.clone(), key.name.clone()))
+                .or_default()
+                .push(key.clone());
         }
     }
     // First the apex of each name, then one question to the provider per zone.
@@ -287,7 +353,9 @@ async fn ask_zones(world: &World, open: &[Probe]) -> Vec<(Probe, Answer)> {
     while let Some(Ok((holder, keys, apex))) = finding.join_next().await {
         match apex {
             Ok(apex) => by_zone.entry((holder, apex)).or_default().extend(keys),
-            Err(failure) => answers.extend(keys.into_iter().map(|key| failed(&holder, key, &failure))),
+            Err(failure) => {
+                answers.extend(keys.into_iter().map(|key| failed(&holder, key, &failure)))
+            }
         }
     }
     let mut reading = tokio::task::JoinSet::new();
@@ -304,29 +372,56 @@ async fn ask_zones(world: &World, open: &[Probe]) -> Vec<(Probe, Answer)> {
     answers
 }
 
-async fn read_zone(world: &World, holder: &Holder, apex: &Name, keys: Vec<RrsetKey>) -> Vec<(Probe, Answer)> {
+async fn read_zone(
+    world: &World,
+    holder: &Holder,
+    apex: &Name,
+    keys: Vec<RrsetKey>,
+) -> Vec<(Probe, Answer)> {
     let listed = match world.zone(holder) {
-        Ok(zone) => zone.list(apex, &keys).await.map(|sets| (sets, zone.by_hand())),
+        Ok(zone) => zone
+            .list(apex, &keys)
+            .await
+            .map(|sets| (sets, zone.by_hand())),
         Err(failure) => Err(failure),
     };
     match listed {
         Ok((sets, by_hand)) => {
-            let answer = |set| Answer::Rrset { apex: apex.clone(), set, by_hand };
-            keys.into_iter().zip(sets).map(|(key, set)| (Probe::Rrset(holder.clone(), key), answer(set))).collect()
+            let answer = |set| Answer::Rrset {
+                apex: apex.clone(),
+                set,
+                by_hand,
+            };
+            keys.into_iter()
+                .zip(sets)
+                .map(|(key, set)| (Probe::Rrset(holder.clone(), key), answer(set)))
+                .collect()
         }
-        Err(failure) => keys.into_iter().map(|key| failed(holder, key, &failure)).collect(),
+        Err(failure) => keys
+            .into_iter()
+            .map(|key| failed(holder, key, &failure))
+            .collect(),
     }
 }
 
 fn failed(holder: &Holder, key: RrsetKey, failure: &Failure) -> (Probe, Answer) {
-    let blocked = Blocked { why: failure.chain(), fix: failure.advice().map(str::to_owned) };
+    let blocked = Blocked {
+        why: failure.chain(),
+        fix: failure.advice().map(str::to_owned),
+    };
     (Probe::Rrset(holder.clone(), key), Answer::Failed(blocked))
 }
 
 /// Which zones mail.yaml names itself.
 pub fn named_apexes(config: &Config) -> BTreeMap<Holder, Name> {
     let mut apexes = BTreeMap::new();
-    apexes.extend(config.dns.zone.iter().map(|z| (Holder::Default, z.0.clone())));
+    apexes.extend(
+        config
+            .dns
+            .zone
+            .iter()
+            .map(|z| (Holder::Default, z.0.clone())),
+    );
     apexes.extend(config.ptr.zone.iter().map(|z| (Holder::Ptr, z.0.clone())));
     for (name, domain) in &config.domains {
         let zone = domain.dns.as_ref().and_then(|dns| dns.zone.as_ref());
@@ -344,7 +439,11 @@ mod tests {
         let bytes = b"absent\n3 640 root chasquid\na\nb0 644 root root\n";
         let answers = parse_files(bytes, 3);
         assert_eq!(answers[0], Answer::File(None));
-        let file = FileSeen { owner: "root:chasquid".into(), mode: 0o640, content: b"a\nb".to_vec() };
+        let file = FileSeen {
+            owner: "root:chasquid".into(),
+            mode: 0o640,
+            content: b"a\nb".to_vec(),
+        };
         assert_eq!(answers[1], Answer::File(Some(file)));
         assert!(matches!(&answers[2], Answer::File(Some(f)) if f.content.is_empty()));
     }

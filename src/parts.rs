@@ -52,17 +52,18 @@ pub fn desire(wish: &Wish) -> Vec<Box<dyn Resource>> {
 type Part = fn(&Wish, &mut Vec<Box<dyn Resource>>);
 
 const PARTS: &[Part] = &[
-    system::wish,       // a system that is supported, and no other mail server on it
-    network::wish,      // IPv6, host name
-    dkim::keys,         // keys, so that their records can be published early
-    certificates::order, // the authority works while apt downloads
-    packages::wish,     // apt source and pin; one run of apt for everything
-    base::wish,         // time zone, locale, upgrades, bans
-    chasquid::wish,     // configuration
-    domains::wish,      // accounts, forwarding, signing keys
-    certificates::install,
-    chasquid::run,      // sockets and service
-    firewall::wish,     // ports 25, 465, 587
-    records::wish,      // addresses, PTR, SPF, DKIM, DMARC, and MX last
-    gone::wish,         // what left mail.yaml, backwards
+    system::wish,          // a system that is supported, and no other mail server on it
+    network::wish,         // IPv6, host name
+    dkim::keys,            // keys, so that their records can be published early
+    certificates::order,   // the authority works while apt downloads
+    packages::wish,        // apt source and pin; one run of apt for everything
+    base::wish,            // time zone, locale, upgrades, bans
+    chasquid::wish,        // configuration
+    domains::wish,         // accounts, forwarding, signing keys
+    certificates::install, // key and chain at once
+    chasquid::run,         // sockets and service
+    certificates::reload,  // whoever shares the certificate
+    firewall::wish,        // ports 25, 465, 587
+    records::wish,         // addresses, PTR, SPF, DKIM, DMARC, and MX last
+    gone::wish,            // what left mail.yaml, backwards
 ];

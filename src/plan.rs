@@ -51,7 +51,10 @@ pub struct Count {
 impl Plan {
     /// Compares each resource, in order.
     pub fn of(host: impl Into<String>, resources: &[Box<dyn Resource>], seen: &Seen) -> Self {
-        let mut plan = Self { host: host.into(), ..Self::default() };
+        let mut plan = Self {
+            host: host.into(),
+            ..Self::default()
+        };
         for resource in resources {
             match resource.diff(seen, &plan) {
                 Ok(changes) if changes.is_empty() => plan.unchanged += 1,
@@ -73,7 +76,9 @@ impl Plan {
 
     /// Whether any resource whose id begins so is to be changed.
     pub fn changes_below(&self, start: &str) -> bool {
-        self.changes.iter().any(|change| change.id.starts_with(start))
+        self.changes
+            .iter()
+            .any(|change| change.id.starts_with(start))
     }
 
     /// Nothing to do and nothing undecided.
@@ -96,7 +101,12 @@ impl Plan {
 
     /// The classes of danger that were not allowed, with the ids that carry them.
     pub fn refused(&self, allowed: &BTreeSet<String>) -> Vec<(&'static str, String)> {
-        let refused = self.changes.iter().filter_map(|c| Some((c.danger?, c.id.clone())));
-        refused.filter(|(class, _)| !allowed.contains(*class)).collect()
+        let refused = self
+            .changes
+            .iter()
+            .filter_map(|c| Some((c.danger?, c.id.clone())));
+        refused
+            .filter(|(class, _)| !allowed.contains(*class))
+            .collect()
     }
 }

@@ -1,6 +1,8 @@
 //! DNS names, record types and RRsets in one canonical form, so that what two
 //! providers write differently compares equal.
 
+pub mod wire;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
@@ -63,14 +65,21 @@ impl Name {
         if self.0.is_empty() {
             return None;
         }
-        Some(Self(self.0.split_once('.').map_or(String::new(), |(_, rest)| rest.to_owned())))
+        Some(Self(
+            self.0
+                .split_once('.')
+                .map_or(String::new(), |(_, rest)| rest.to_owned()),
+        ))
     }
 
     /// Whether this name is `zone` or below it; label boundaries are kept.
     pub fn is_in(&self, zone: &Name) -> bool {
         zone.0.is_empty()
             || self.0 == zone.0
-            || self.0.strip_suffix(&zone.0).is_some_and(|head| head.ends_with('.'))
+            || self
+                .0
+                .strip_suffix(&zone.0)
+                .is_some_and(|head| head.ends_with('.'))
     }
 
     /// The name of an address in the reverse tree (RFC 1035 section 3.5, RFC 3596 section 2.5).
@@ -95,15 +104,23 @@ impl Name {
     /// The address that a name of the reverse tree stands for.
     pub fn reversed(&self) -> Option<IpAddr> {
         if let Some(head) = self.0.strip_suffix(".in-addr.arpa") {
-            let mut octets: Vec<u8> = head.split('.').map(|o| o.parse().ok()).collect::<Option<_>>()?;
+            let mut octets: Vec<u8> = head
+                .split('.')
+                .map(|o| o.parse().ok())
+                .collect::<Option<_>>()?;
             octets.reverse();
             return Some(IpAddr::from(<[u8; 4]>::try_from(octets).ok()?));
         }
         let head = self.0.strip_suffix(".ip6.arpa")?;
-        let mut nibbles: Vec<u8> =
-            head.split('.').map(|n| u8::from_str_radix(n, 16).ok()).collect::<Option<_>>()?;
+        let mut nibbles: Vec<u8> = head
+            .split('.')
+            .map(|n| u8::from_str_radix(n, 16).ok())
+            .collect::<Option<_>>()?;
         nibbles.reverse();
-        let octets: Vec<u8> = nibbles.chunks(2).map(|c| c.iter().fold(0, |a, n| a << 4 | n)).collect();
+        let octets: Vec<u8> = nibbles
+            .chunks(2)
+            .map(|c| c.iter().fold(0, |a, n| a << 4 | n))
+            .collect();
         Some(IpAddr::from(<[u8; 16]>::try_from(octets).ok()?))
     }
 }
@@ -115,7 +132,8 @@ fn label_to_ascii(label: &str) -> Result<String, String> {
     let ascii = if label.is_ascii() {
         label.to_ascii_lowercase()
     } else {
-        idna::domain_to_ascii_strict(label).map_err(|_| format!("`{label}` is no valid IDNA label"))?
+        idna::domain_to_ascii_strict(label)
+            .map_err(|_| format!("`{label}` is no valid IDNA label"))?
     };
     if ascii.len() > 63 {
         return Err(format!("the label `{label}` is longer than 63 octets"));
@@ -229,14 +247,25 @@ pub struct Rrset {
 
 impl Rrset {
     /// A set of canonicalised values.
-    pub fn new<S: AsRef<str>>(key: RrsetKey, ttl: Option<u32>, values: impl IntoIterator<Item = S>) -> Self {
-        let values = values.into_iter().map(|v| canonical(key.rtype, v.as_ref())).collect();
+    pub fn new<S: AsRef<str>>(
+        key: RrsetKey,
+        ttl: Option<u32>,
+        values: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let values = values
+            .into_iter()
+            .map(|v| canonical(key.rtype, v.as_ref()))
+            .collect();
         Self { key, ttl, values }
     }
 
     /// The set that is not there.
     pub fn absent(key: RrsetKey) -> Self {
-        Self { key, ttl: None, values: BTreeSet::new() }
+        Self {
+            key,
+            ttl: None,
+            values: BTreeSet::new(),
+        }
     }
 }
 
@@ -244,7 +273,9 @@ impl Rrset {
 /// given quoted (`"a" "b"`) or as the plain text.
 pub fn canonical(rtype: RType, value: &str) -> String {
     match rtype {
-        RType::A | RType::Aaaa => value.parse::<IpAddr>().map_or_else(|_| value.to_owned(), |ip| ip.to_string()),
+        RType::A | RType::Aaaa => value
+            .parse::<IpAddr>()
+            .map_or_else(|_| value.to_owned(), |ip| ip.to_string()),
         RType::Txt => txt_joined(value),
         RType::Cname | RType::Ns | RType::Ptr => dotted(value),
         RType::Mx | RType::Srv => {
@@ -254,14 +285,36 @@ pub fn canonical(rtype: RType, value: &str) -> String {
             }
             fields.join(" ")
         }
-        RType::Caa | RType::Tlsa | RType::Soa => {
-            value.split_whitespace().collect::<Vec<_>>().join(" ")
-        }
+        RType::Caa => caa(value).unwrap_or_else(|| value.to_owned()),
+        RType::Tlsa => tlsa(value).unwrap_or_else(|| value.to_owned()),
+        RType::Soa => value
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .to_ascii_lowercase(),
     }
 }
 
 fn dotted(name: &str) -> String {
     format!("{}.", name.trim_end_matches('.').to_ascii_lowercase())
+}
+
+/// `flags tag "value"` (RFC 8659 section 4.1.1): tags compare without case, the value may come unquoted.
+fn caa(text: &str) -> Option<String> {
+    let (flags, rest) = text.trim().split_once(char::is_whitespace)?;
+    let (tag, value) = rest.trim_start().split_once(char::is_whitespace)?;
+    let value = escaped(txt_joined(value.trim()).as_bytes());
+    Some(format!("{flags} {} {value}", tag.to_ascii_lowercase()))
+}
+
+/// `usage selector matching data` (RFC 6698 section 2.2): the data may be cut by blanks, in any case.
+fn tlsa(text: &str) -> Option<String> {
+    let mut fields = text.split_whitespace();
+    let head = [fields.next()?, fields.next()?, fields.next()?].join(" ");
+    Some(format!(
+        "{head} {}",
+        fields.collect::<String>().to_ascii_lowercase()
+    ))
 }
 
 /// The concatenated text of quoted character-strings; unquoted text is returned as it is.
@@ -300,25 +353,29 @@ pub fn txt_joined(value: &str) -> String {
 /// A TXT value as zone files and most APIs want it: quoted character-strings
 /// of at most 255 octets, quotes and backslashes escaped.
 pub fn txt_quoted(value: &str) -> String {
-    let chunks = value.as_bytes().chunks(255);
-    let quoted: Vec<String> = chunks
-        .map(|chunk| {
-            let mut text = String::from("\"");
-            for byte in chunk {
-                match byte {
-                    b'"' | b'\\' => {
-                        text.push('\\');
-                        text.push(char::from(*byte));
-                    }
-                    0x20..=0x7e => text.push(char::from(*byte)),
-                    other => text.push_str(&format!("\\{other:03}")),
-                }
+    let quoted: Vec<String> = value.as_bytes().chunks(255).map(escaped).collect();
+    if quoted.is_empty() {
+        "\"\"".to_owned()
+    } else {
+        quoted.join(" ")
+    }
+}
+
+/// One quoted character-string (RFC 1035 section 5.1).
+fn escaped(octets: &[u8]) -> String {
+    let mut text = String::from("\"");
+    for octet in octets {
+        match octet {
+            b'"' | b'\\' => {
+                text.push('\\');
+                text.push(char::from(*octet));
             }
-            text.push('"');
-            text
-        })
-        .collect();
-    if quoted.is_empty() { "\"\"".to_owned() } else { quoted.join(" ") }
+            0x20..=0x7e => text.push(char::from(*octet)),
+            other => text.push_str(&format!("\\{other:03}")),
+        }
+    }
+    text.push('"');
+    text
 }
 
 #[cfg(test)]
@@ -327,13 +384,23 @@ mod tests {
 
     #[test]
     fn names_are_canonical_and_bounded() {
-        assert_eq!(Name::parse("WAC.Tax.").map(|n| n.to_string()), Ok("wac.tax".into()));
-        assert_eq!(Name::parse("bücher.example").map(|n| n.to_string()), Ok("xn--bcher-kva.example".into()));
+        assert_eq!(
+            Name::parse("WAC.Tax.").map(|n| n.to_string()),
+            Ok("wac.tax".into())
+        );
+        assert_eq!(
+            Name::parse("bücher.example").map(|n| n.to_string()),
+            Ok("xn--bcher-kva.example".into())
+        );
         assert!(Name::parse("a..b").is_err());
         assert!(Name::parse("-a.b").is_err());
         assert!(Name::parse(&"a".repeat(64)).is_err());
         let zone = Name::parse("example.com").expect("a name");
-        assert!(Name::parse("mail.example.com").expect("a name").is_in(&zone));
+        assert!(
+            Name::parse("mail.example.com")
+                .expect("a name")
+                .is_in(&zone)
+        );
         assert!(!Name::parse("badexample.com").expect("a name").is_in(&zone));
     }
 
@@ -343,7 +410,10 @@ mod tests {
             let ip: IpAddr = text.parse().expect("an address");
             assert_eq!(Name::reverse(ip).reversed(), Some(ip));
         }
-        assert_eq!(Name::reverse("203.0.113.7".parse().expect("ip")).as_str(), "7.113.0.203.in-addr.arpa");
+        assert_eq!(
+            Name::reverse("203.0.113.7".parse().expect("ip")).as_str(),
+            "7.113.0.203.in-addr.arpa"
+        );
     }
 
     #[test]
@@ -354,6 +424,11 @@ mod tests {
         assert_eq!(txt_joined(&quoted), long);
         assert_eq!(canonical(RType::Txt, "\"v=spf1 \" \"-all\""), "v=spf1 -all");
         assert_eq!(txt_joined(&txt_quoted("grün")), "grün");
+        assert_eq!(
+            canonical(RType::Caa, "0 Issue  letsencrypt.org"),
+            "0 issue \"letsencrypt.org\""
+        );
+        assert_eq!(canonical(RType::Tlsa, "3 1 1 AB cd"), "3 1 1 abcd");
         assert_eq!(canonical(RType::Mx, "10  SMTP.wac.tax"), "10 smtp.wac.tax.");
     }
 }

@@ -1,9 +1,23 @@
 //! Where a script can run: on the server over SSH, or here.
 
+pub mod access;
+mod actor;
+mod envelope;
 pub mod frames;
 pub mod here;
+mod key_file;
 pub mod known;
+pub mod lock;
+mod login;
+mod open;
+mod pump;
+mod refusal;
 pub mod ssh;
+mod ssh_config;
+pub mod target;
+mod transport;
+mod trouble;
+pub mod wait;
 
 use std::fmt;
 use std::time::Duration;
@@ -17,14 +31,17 @@ pub struct Script {
     /// The body. The runner wraps it in a function, so that a half-arrived
     /// script does not half run and no child eats the rest of it from stdin.
     pub text: String,
-    /// After this the run counts as failed.
+    /// After this the run counts as failed, and the script is ended.
     pub timeout: Duration,
 }
 
 impl Script {
     /// A script with the usual limit of two minutes.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), timeout: Duration::from_secs(120) }
+        Self {
+            text: text.into(),
+            timeout: Duration::from_secs(120),
+        }
     }
 
     /// The same with another limit.
@@ -75,6 +92,14 @@ pub trait Remote: Send + Sync {
     /// no error but an [`Output`] with its code.
     fn run(&self, script: &Script) -> Result<Output>;
 
+    /// Starts a script that stays: it answers with its first line, keeps its
+    /// standard input, where a newline arrives every 15 s, and must end when
+    /// that ends. The script's time limit is that of its first line.
+    ///
+    /// # Errors
+    /// When the connection is lost or the first line does not come in time.
+    fn hold(&self, script: &Script) -> Result<Box<dyn Held>>;
+
     /// A second, new connection to the same place: proof that it can be reached.
     ///
     /// # Errors
@@ -83,4 +108,13 @@ pub trait Remote: Send + Sync {
 
     /// How to name the place in messages.
     fn place(&self) -> String;
+}
+
+/// A script that stays until this is dropped, or the connection is lost.
+pub trait Held: Send + Sync {
+    /// Its first line.
+    fn said(&self) -> &str;
+
+    /// Whether it still runs.
+    fn alive(&self) -> bool;
 }

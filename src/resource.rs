@@ -60,7 +60,10 @@ pub struct Blocked {
 impl Blocked {
     /// In the way of everything until a person acts.
     pub fn new(why: impl Into<String>) -> Self {
-        Self { why: why.into(), fix: None }
+        Self {
+            why: why.into(),
+            fix: None,
+        }
     }
 
     /// With what to do about it.

@@ -4,11 +4,22 @@
 pub mod manual;
 pub mod powerdns;
 pub mod rfc2136;
+mod write;
+mod writers;
+
+pub use write::{add_values, remove_values, write};
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::failure::Result;
+use crate::dns::Dns;
+use crate::failure::{Exit, Failure, Result};
 use crate::record::{Name, Rrset, RrsetKey};
+use crate::secret::Secret;
+
+/// The TTL of a set that is written without one, in seconds.
+pub const DEFAULT_TTL: u32 = 300;
 
 /// One provider with its credentials.
 ///
@@ -35,8 +46,104 @@ pub trait Zone: Send + Sync {
     /// As for [`Zone::list`], and when the provider refuses a value.
     async fn set(&self, zone: &Name, before: &Rrset, want: &Rrset) -> Result<()>;
 
+    /// Whether [`Zone::set`] itself fails where the set is no longer `before`,
+    /// and reads it again after writing. Where it does not, [`write()`] does both around it.
+    fn guarded(&self) -> bool {
+        false
+    }
+
     /// Whether a person has to do what [`Zone::set`] would.
     fn by_hand(&self) -> bool {
         false
     }
+}
+
+/// A provider's own fields in mail.yaml, their secrets read. Which provider
+/// takes which, the catalogue says.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The API's address.
+    pub endpoint: Option<String>,
+    /// The API's token.
+    pub token: Option<Secret>,
+    /// PowerDNS: the server's id; default `localhost`.
+    pub server_id: Option<String>,
+    /// RFC 2136: the primary as `host[:port]`.
+    pub server: Option<String>,
+    /// RFC 8945: the TSIG key's name.
+    pub key_name: Option<String>,
+    /// RFC 8945: the TSIG key, base64.
+    pub key: Option<Secret>,
+    /// RFC 8945: the TSIG algorithm; default `hmac-sha256`.
+    pub algorithm: Option<String>,
+}
+
+/// The provider with this id: the one place that knows them all.
+///
+/// # Errors
+/// When there is no such provider yet, a field it needs is missing, or a
+/// field holds nothing it can use. Nothing is contacted.
+pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zone>> {
+    let missing = |field: &str| {
+        Failure::new(format!(
+            "the DNS provider `{provider}` needs the field `{field}`"
+        ))
+        .exit(Exit::Unsound)
+    };
+    match provider {
+        manual::ID => Ok(Arc::new(manual::Manual::new(dns.clone()))),
+        powerdns::ID => {
+            let endpoint = settings
+                .endpoint
+                .as_deref()
+                .ok_or_else(|| missing("endpoint"))?;
+            let token = settings.token.clone().ok_or_else(|| missing("token"))?;
+            let server_id = settings.server_id.as_deref().unwrap_or("localhost");
+            Ok(Arc::new(powerdns::PowerDns::new(
+                endpoint, token, server_id,
+            )?))
+        }
+        rfc2136::ID => {
+            let server = settings
+                .server
+                .as_deref()
+                .ok_or_else(|| missing("server"))?;
+            let key_name = settings
+                .key_name
+                .as_deref()
+                .ok_or_else(|| missing("key_name"))?;
+            let key = settings.key.as_ref().ok_or_else(|| missing("key"))?;
+            let algorithm = settings.algorithm.as_deref().unwrap_or("hmac-sha256");
+            let tsig = rfc2136::Tsig::new(key_name, key, algorithm)?;
+            Ok(Arc::new(rfc2136::Rfc2136::new(server, tsig, dns.clone())?))
+        }
+        other => Err(
+            Failure::new(format!("the DNS provider `{other}` is not yet supported"))
+                .hint("use `powerdns`, `rfc2136` or `manual`")
+                .exit(Exit::Unsound),
+        ),
+    }
+}
+
+/// Fails for a key outside of the zone: a provider would answer "absent", which it is not.
+fn inside<'a>(zone: &Name, keys: impl IntoIterator<Item = &'a RrsetKey>) -> Result<()> {
+    match keys.into_iter().find(|key| !key.name.is_in(zone)) {
+        Some(key) => Err(Failure::new(format!(
+            "{} is not in the zone {zone}",
+            key.name
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Whether both sets hold the same; a TTL that one does not know matters not.
+fn alike(a: &Rrset, b: &Rrset) -> bool {
+    a.values == b.values
+        && (a.values.is_empty() || a.ttl.is_none() || b.ttl.is_none() || a.ttl == b.ttl)
+}
+
+/// Somebody was faster.
+fn changed_since(key: &RrsetKey) -> Failure {
+    Failure::new(format!("somebody changed {key} since the plan was made"))
+        .hint("look at what changed, then plan again")
 }

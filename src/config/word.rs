@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::record::Name;
 
 /// Implements `Deserialize` through `FromStr` and a string schema.
 macro_rules! word {
-    ($type:ty, $name:literal, $description:literal) => {
+    ($type:ty, $name:literal, $format:literal, $description:literal, $example:literal) => {
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
@@ -25,7 +25,7 @@ macro_rules! word {
                 $name.into()
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({"type": "string", "description": $description})
+                json_schema!({"type": "string", "format": $format, "description": $description, "examples": [$example]})
             }
         }
     };
@@ -38,12 +38,21 @@ pub struct HostName(pub Name);
 impl FromStr for HostName {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
+        if text.parse::<std::net::IpAddr>().is_ok() {
+            return Err(format!(
+                "`{text}` is an address: a name such as `mail.example.com` is wanted"
+            ));
+        }
         let name = Name::parse(text)?;
         if name.as_str().contains(['_', '*']) {
-            return Err(format!("`{text}` is no host name: only letters, digits and hyphens are allowed"));
+            return Err(format!(
+                "`{text}` is no host name: only letters, digits and hyphens are allowed"
+            ));
         }
         if !name.as_str().contains('.') {
-            return Err(format!("`{text}` is not fully qualified: a name such as `mail.example.com` is wanted"));
+            return Err(format!(
+                "`{text}` is not fully qualified: a name such as `mail.example.com` is wanted"
+            ));
         }
         Ok(Self(name))
     }
@@ -55,7 +64,13 @@ impl fmt::Display for HostName {
     }
 }
 
-word!(HostName, "HostName", "a fully qualified domain name");
+word!(
+    HostName,
+    "HostName",
+    "host-name",
+    "a fully qualified domain name",
+    "mail.example.com"
+);
 
 /// `[user@]address[:port]`, IPv6 in brackets where a port follows, or an alias of ~/.ssh/config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,29 +91,38 @@ impl FromStr for SshTarget {
             None => (None, text),
         };
         let (host, port) = if let Some(inner) = rest.strip_prefix('[') {
-            let (host, tail) = inner.split_once(']').ok_or("the bracket `[` is not closed")?;
+            let (host, tail) = inner
+                .split_once(']')
+                .ok_or("the bracket `[` is not closed")?;
             (host, tail.strip_prefix(':'))
         } else if rest.parse::<Ipv6Addr>().is_ok() {
             (rest, None)
         } else {
-            rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port)))
+            rest.split_once(':')
+                .map_or((rest, None), |(host, port)| (host, Some(port)))
         };
-        let port = match port {
-            Some(port) => Some(
-                port.parse::<u16>()
-                    .ok()
-                    .filter(|p| *p != 0)
-                    .ok_or_else(|| format!("`{port}` is no port: a number from 1 to 65535 is wanted"))?,
-            ),
-            None => None,
-        };
+        let port =
+            match port {
+                Some(port) => Some(port.parse::<u16>().ok().filter(|p| *p != 0).ok_or_else(
+                    || format!("`{port}` is no port: a number from 1 to 65535 is wanted"),
+                )?),
+                None => None,
+            };
         if host.is_empty() || user.as_deref() == Some("") {
-            return Err(format!("`{text}` is no SSH target: `[user@]address[:port]` is wanted"));
+            return Err(format!(
+                "`{text}` is no SSH target: `[user@]address[:port]` is wanted"
+            ));
         }
         if host.starts_with('-') || host.contains(char::is_whitespace) {
-            return Err(format!("`{host}` is neither an address nor a Host of ~/.ssh/config"));
+            return Err(format!(
+                "`{host}` is neither an address nor a Host of ~/.ssh/config"
+            ));
         }
-        Ok(Self { user, host: host.to_owned(), port })
+        Ok(Self {
+            user,
+            host: host.to_owned(),
+            port,
+        })
     }
 }
 
@@ -116,7 +140,13 @@ impl fmt::Display for SshTarget {
     }
 }
 
-word!(SshTarget, "SshTarget", "[user@]address[:port], or a Host of ~/.ssh/config");
+word!(
+    SshTarget,
+    "SshTarget",
+    "ssh-target",
+    "[user@]address[:port], or a Host of ~/.ssh/config",
+    "root@192.0.2.1"
+);
 
 /// The IPv6 address wished for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +164,9 @@ impl FromStr for Ipv6Wish {
             return Ok(Self::None);
         }
         let (address, prefix) = text.split_once('/').unwrap_or((text, "64"));
-        let address = address.parse().map_err(|_| format!("`{address}` is no IPv6 address, and not `none`"))?;
+        let address = address
+            .parse()
+            .map_err(|_| format!("`{address}` is no IPv6 address, and not `none`"))?;
         let prefix = prefix
             .parse::<u8>()
             .ok()
@@ -144,7 +176,13 @@ impl FromStr for Ipv6Wish {
     }
 }
 
-word!(Ipv6Wish, "Ipv6Wish", "an IPv6 address, `address/prefix`, or `none`");
+word!(
+    Ipv6Wish,
+    "Ipv6Wish",
+    "ipv6-wish",
+    "an IPv6 address, `address/prefix`, or `none`",
+    "2001:db8::7/64"
+);
 
 /// A number of days, such as `180d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,12 +194,22 @@ pub struct Rotation {
 impl FromStr for Rotation {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let days = text.strip_suffix('d').and_then(|n| n.parse().ok()).filter(|n| *n > 0);
-        days.map(|days| Self { days }).ok_or_else(|| format!("`{text}` is no number of days such as `180d`"))
+        let days = text
+            .strip_suffix('d')
+            .and_then(|n| n.parse().ok())
+            .filter(|n| *n > 0);
+        days.map(|days| Self { days })
+            .ok_or_else(|| format!("`{text}` is no number of days such as `180d`"))
     }
 }
 
-word!(Rotation, "Rotation", "a number of days, such as `180d`");
+word!(
+    Rotation,
+    "Rotation",
+    "days",
+    "a number of days, such as `180d`",
+    "180d"
+);
 
 /// Where a secret is found. It names a place; only `Literal` holds a value.
 #[derive(Clone, PartialEq, Eq)]
@@ -210,7 +258,13 @@ impl fmt::Debug for SecretRef {
     }
 }
 
-word!(SecretRef, "SecretRef", "env:NAME, file:PATH, command:…, or the secret itself");
+word!(
+    SecretRef,
+    "SecretRef",
+    "secret",
+    "env:NAME, file:PATH, command:…, or the secret itself",
+    "env:NAME"
+);
 
 /// Addresses that mail is forwarded to: one, or a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,7 +298,9 @@ impl JsonSchema for ForwardTo {
         "ForwardTo".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+        json_schema!({"anyOf": [
+            {"type": "string", "format": "mailbox"},
+            {"type": "array", "items": {"type": "string", "format": "mailbox"}, "minItems": 1}],
             "description": "an address or a list of addresses"})
     }
 }
@@ -277,7 +333,10 @@ impl<'de> Deserialize<'de> for Source {
                 match text {
                     "debian-testing" => Ok(Source::DebianTesting),
                     "distribution" => Ok(Source::Distribution),
-                    other => Err(E::unknown_variant(other, &["debian-testing", "distribution"])),
+                    other => Err(E::unknown_variant(
+                        other,
+                        &["debian-testing", "distribution"],
+                    )),
                 }
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Source, A::Error> {
@@ -305,8 +364,10 @@ impl JsonSchema for Source {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"anyOf": [
-            {"enum": ["debian-testing", "distribution"]},
-            {"type": "object", "properties": {"deb": {"type": "string"}, "sha256": {"type": "string"}},
+            {"type": "string", "enum": ["debian-testing", "distribution"]},
+            {"type": "object", "properties": {
+                "deb": {"type": "string", "format": "https-url", "description": "The package's address"},
+                "sha256": {"type": "string", "format": "sha256", "description": "Its SHA-256, hexadecimal"}},
              "required": ["deb", "sha256"], "additionalProperties": false}]})
     }
 }

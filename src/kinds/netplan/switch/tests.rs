@@ -1,4 +1,5 @@
 use super::*;
+use crate::remote::Held;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -53,6 +54,10 @@ impl Remote for Fake {
             self.kept.fetch_add(1, Ordering::SeqCst);
         }
         answer(0, "", "")
+    }
+
+    fn hold(&self, _: &Script) -> Result<Box<dyn Held>> {
+        Err(Failure::new("a switch holds nothing"))
     }
 
     fn again(&self) -> Result<Box<dyn Remote>> {

@@ -1,0 +1,42 @@
+//! The last look: every authoritative server must answer as wished, not only
+//! the provider's API.
+
+use std::collections::BTreeMap;
+
+use super::{Tools, act::VISIBLE_WITHIN};
+use crate::failure::Result;
+use crate::record::{Name, Rrset};
+use crate::resource::Probe;
+use crate::survey::Survey;
+
+/// Waits until each set that was seen is answered by every authoritative
+/// server of its zone. `false` where there was nothing to ask.
+///
+/// # Errors
+/// Which server still answers something else.
+pub async fn records(tools: &Tools, survey: &Survey) -> Result<bool> {
+    let mut by_zone: BTreeMap<&Name, Vec<&Rrset>> = BTreeMap::new();
+    let probes = survey.resources.iter().flat_map(|r| r.probes());
+    let sets: Vec<(Name, Rrset)> = probes
+        .filter_map(|probe| match &probe {
+            Probe::Rrset(holder, key) => survey
+                .seen
+                .rrset(holder, key)
+                .ok()
+                .map(|(apex, set, _)| (apex.clone(), set.clone())),
+            _ => None,
+        })
+        .filter(|(_, set)| !set.values.is_empty())
+        .collect();
+    for (apex, set) in &sets {
+        by_zone.entry(apex).or_default().push(set);
+    }
+    for (apex, sets) in &by_zone {
+        tools
+            .world
+            .dns
+            .wait_all_visible(apex, sets, VISIBLE_WITHIN)
+            .await?;
+    }
+    Ok(!by_zone.is_empty())
+}

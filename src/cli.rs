@@ -1,0 +1,133 @@
+//! The command line; the doc comments here are its help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// One YAML file makes a server a mail server: planned, applied, proven.
+#[derive(Debug, Parser)]
+#[command(name = "mailctl", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// The file that says what is wished; default: mail.yaml, then mailctl.yaml
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Print documents for programs instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colours; NO_COLOR is obeyed
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub color: When,
+    /// Print only what was asked for and what failed
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more about what is done
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Never ask; what would have to be asked fails
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 as wished, 1 failed, 2 changes pending (plan --detailed-exitcode), \
+3 mail.yaml is unsound, 4 refused without --allow, 5 a step is left for a person, 6 applied in part.";
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read mail.yaml and say what is wrong with it; contacts nothing
+    Validate,
+    /// Show what differs from mail.yaml; writes nothing anywhere
+    Plan(Plan),
+    /// Make it so, verify it, and say what was done
+    Apply(Apply),
+    /// Boot a throw-away server on this machine, apply mail.yaml to it, send mail through it, report
+    Rehearse(Rehearse),
+    /// Show the catalogue: providers, their fields and environment variables
+    Providers(Providers),
+    /// Print the JSON Schema of mail.yaml
+    Schema,
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How the server is reached.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Reach {
+    /// Accept the host key of a server that known_hosts does not know, and remember it
+    #[arg(long)]
+    pub accept_new_host_key: bool,
+    /// Keep trying this long while a new server is still being installed, such as 15m
+    #[arg(long, value_name = "TIME")]
+    pub wait: Option<String>,
+}
+
+/// `mailctl plan`
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// Write the plan to a file that `mailctl apply FILE` takes
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Exit with 2 when changes are pending
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// How the server is reached.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// `mailctl apply`
+#[derive(Args, Debug)]
+pub struct Apply {
+    /// A plan that `mailctl plan --out` wrote: nothing else is done
+    pub plan: Option<PathBuf>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Allow a class of danger that the plan names, such as adopt-mx
+    #[arg(long, value_name = "CLASS")]
+    pub allow: Vec<String>,
+    /// How the server is reached.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// `mailctl rehearse`
+#[derive(Args, Debug)]
+pub struct Rehearse {
+    /// The throw-away server's system
+    #[arg(long, value_name = "SUITE", default_value = "bookworm", value_parser = ["bookworm", "trixie"])]
+    pub system: String,
+    /// Leave everything running and say how to look around
+    #[arg(long)]
+    pub keep: bool,
+    /// Remove what an earlier --keep left
+    #[arg(long, conflicts_with = "keep")]
+    pub remove: bool,
+}
+
+/// `mailctl providers`
+#[derive(Args, Debug)]
+pub struct Providers {
+    /// Which half of the catalogue
+    #[arg(value_parser = ["dns", "ptr"])]
+    pub kind: Option<String>,
+    /// One provider's id
+    pub name: Option<String>,
+}

@@ -1,0 +1,105 @@
+//! `mailctl apply`: make it so.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::{ask, saved::Saved, setup};
+use crate::apply::{Consent, Tools, apply};
+use crate::cli::{Apply, Cli};
+use crate::failure::{Context, Exit, Failure, Result};
+use crate::remote::lock::Lock;
+use crate::render::{self, Document};
+use crate::report::{Bars, JsonLines, Report, say};
+
+/// Runs the verb.
+///
+/// # Errors
+/// When the file is unsound, the server is held by another apply, or nothing could be begun.
+pub fn run(cli: &Cli, options: &Apply) -> Result<Exit> {
+    let saved = options.plan.as_deref().map(Saved::read).transpose()?;
+    let asks = !options.yes && saved.is_none();
+    if asks && !setup::can_ask(cli) {
+        return Err(Failure::new("there is nobody to ask whether to apply")
+            .hint("look at `mailctl plan`, then run `mailctl apply --yes`"));
+    }
+    let session = setup::Session::open(cli, &options.reach)?;
+    let by = who();
+    let now = OffsetDateTime::now_utc;
+    // Kept until the end: two applies at once would undo each other.
+    let _lock = Lock::take(
+        session.world.remote.as_ref(),
+        &holder(&by, now()),
+        Duration::ZERO,
+    )?;
+    let lines = setup::lines(cli);
+    let (paint, width, quiet) = (lines.paint, lines.width, cli.quiet);
+    let report: Arc<dyn Report> = if cli.json {
+        Arc::new(JsonLines)
+    } else if std::io::stdout().is_terminal() {
+        Arc::new(Bars::new(lines))
+    } else {
+        Arc::new(lines)
+    };
+    let shown = report.clone();
+    let show = move |document: &Document| -> Result<bool> {
+        if cli.json {
+            shown.event(&crate::report::Event::Plan(document.clone()));
+        } else if !quiet {
+            say(render::text(document, paint, width).trim_end());
+        }
+        if asks {
+            ask::yes("Apply this?")
+        } else {
+            Ok(true)
+        }
+    };
+    let tools = Tools {
+        authority: session.authority()?,
+        world: session.world,
+        config: session.config,
+        vault: session.vault,
+        report,
+        now,
+        by,
+    };
+    let consent = Consent {
+        allowed: options.allow.iter().cloned().collect(),
+        digest: saved.map(|s| s.digest),
+        ask: &show,
+    };
+    session.runtime.block_on(async {
+        tokio::select! {
+            exit = apply(&tools, &consent) => exit,
+            stopped = tokio::signal::ctrl_c() => {
+                stopped.context("waiting for Ctrl-C failed")?;
+                Err(Failure::new("interrupted").hint("what was begun may be half done; run `mailctl apply` again: it goes on from here").exit(Exit::Partial))
+            }
+        }
+    })
+}
+
+/// What others are told who find the lock taken.
+fn holder(by: &str, now: OffsetDateTime) -> String {
+    let since = now
+        .replace_nanosecond(0)
+        .unwrap_or(now)
+        .format(&Rfc3339)
+        .unwrap_or_default();
+    format!("{by}, since {since}")
+}
+
+/// Who applies, for the lock and the ledger.
+fn who() -> String {
+    let user = std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| "somebody".into());
+    let host = nix::unistd::gethostname()
+        .ok()
+        .and_then(|h| h.into_string().ok())
+        .unwrap_or_else(|| "somewhere".into());
+    format!("{user}@{host}, process {}", std::process::id())
+}

@@ -1,0 +1,142 @@
+//! DNS and PTR providers: known, and given what they need and nothing else.
+
+use super::{Findings, at};
+use crate::catalogue::{self, Kind, Settings};
+use crate::config::guess::{all_of, guess};
+use crate::config::places::Path;
+
+pub(super) fn check(f: &mut Findings<'_>) {
+    let config = f.config;
+    provider(f, Kind::Dns, Settings::from(&config.dns), &at(["dns"]));
+    provider(f, Kind::Ptr, Settings::from(&config.ptr), &at(["ptr"]));
+    short_ttl(f, config.dns.ttl, &at(["dns", "ttl"]));
+    for (name, domain) in &config.domains {
+        if let Some(dns) = &domain.dns {
+            let path = at(["domains"]).then(name).then("dns");
+            provider(f, Kind::Dns, Settings::from(dns), &path);
+            short_ttl(f, dns.ttl, &path.then("ttl"));
+        }
+    }
+}
+
+fn short_ttl(f: &mut Findings<'_>, ttl: u32, path: &Path) {
+    if ttl < 60 {
+        f.warning(
+            path,
+            format!("a TTL of {ttl} seconds makes receivers ask very often"),
+            "300 is a good value; many providers allow no less than 60",
+        );
+    }
+}
+
+fn provider(f: &mut Findings<'_>, kind: Kind, given: Settings, path: &Path) {
+    let id = given.provider.as_str();
+    let Some(entry) = catalogue::find(kind, id) else {
+        unknown(f, kind, id, &path.then("provider"));
+        return;
+    };
+    for name in given.given() {
+        if !entry.fields.iter().any(|field| field.name == name) {
+            let known: Vec<&str> = entry
+                .fields
+                .iter()
+                .map(|field| field.name.as_str())
+                .collect();
+            let (message, help) = match guess(name, known.iter().copied()) {
+                Some(meant) if !given.given().contains(&meant) => (
+                    format!("the provider `{id}` has no field `{name}`, did you mean `{meant}`?"),
+                    String::new(),
+                ),
+                _ if known.is_empty() => (
+                    format!("the provider `{id}` has no field `{name}`"),
+                    "it needs no field of its own".into(),
+                ),
+                _ => (
+                    format!("the provider `{id}` has no field `{name}`"),
+                    format!("its fields are {}", all_of(&known)),
+                ),
+            };
+            key_error(f, &path.then(name), message, help);
+        }
+    }
+    let filled = catalogue::filled(kind, given.clone(), f.around);
+    for field in entry.fields.iter().filter(|field| field.required) {
+        if !filled.given().contains(&field.name.as_str()) && f.places.whole(&path.then(&field.name))
+        {
+            let say = match &field.example {
+                Some(example) => format!("{}: {example}", field.name),
+                None => format!("{}: env:{}", field.name, field.env),
+            };
+            f.error(
+                &path.then("provider"),
+                format!("the provider `{id}` needs `{}`: {}", field.name, field.help),
+                format!(
+                    "add `{say}` below it, or set the environment variable {}",
+                    field.env
+                ),
+            );
+        }
+    }
+}
+
+/// Points at the key: the field itself is wrong, not its value.
+fn key_error(f: &mut Findings<'_>, path: &Path, message: String, help: String) {
+    f.error(path, message, help);
+    let span = f.places.key_span(path);
+    if let Some(last) = f.found.last_mut().filter(|d| d.path == path.to_string()) {
+        last.span = span;
+    }
+}
+
+fn unknown(f: &mut Findings<'_>, kind: Kind, id: &str, path: &Path) {
+    let ids = catalogue::ids(kind);
+    if catalogue::later(kind).contains(&id) && f.around.rehearsed() {
+        let help = "the rehearsal stands in for it; a real plan still needs another one";
+        f.warning(
+            path,
+            format!("the {} provider `{id}` is not yet supported", word(kind)),
+            help,
+        );
+        return;
+    }
+    if catalogue::later(kind).contains(&id) {
+        let help = match kind {
+            Kind::Dns => format!(
+                "supported are {}; `manual` says which records to set, and verifies them",
+                all_of(&ids)
+            ),
+            Kind::Ptr => {
+                "leave `ptr` out: mailctl then says what to set where, and verifies it".to_owned()
+            }
+        };
+        f.error(
+            path,
+            format!("the {} provider `{id}` is not yet supported", word(kind)),
+            help,
+        );
+        return;
+    }
+    let known = ids.iter().chain(catalogue::later(kind)).copied();
+    match guess(id, known) {
+        Some(meant) => f.error(
+            path,
+            format!(
+                "unknown {} provider `{id}`, did you mean `{meant}`?",
+                word(kind)
+            ),
+            "",
+        ),
+        None => f.error(
+            path,
+            format!("unknown {} provider `{id}`", word(kind)),
+            format!("supported are {}", all_of(&ids)),
+        ),
+    }
+}
+
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Dns => "DNS",
+        Kind::Ptr => "PTR",
+    }
+}

@@ -1,0 +1,70 @@
+//! Which zone a name is in: the SOA record asked for upward (RFC 1034 section 4.2).
+
+use hickory_proto::op::Message;
+use hickory_proto::rr::{RData, RecordType};
+
+use super::{Dns, answer};
+use crate::failure::{Failure, Result};
+use crate::record::{Name, RType, RrsetKey, wire};
+
+impl Dns {
+    /// The apex of the zone that holds `name`.
+    ///
+    /// # Errors
+    /// When the resolver fails, and when the closest zone is a top-level
+    /// domain or the root: then nobody has delegated the name.
+    pub async fn zone_of(&self, name: &Name) -> Result<Name> {
+        if let Some(apex) = self.remembered_cut(name) {
+            return Ok(apex);
+        }
+        let mut at = name.clone();
+        loop {
+            let key = RrsetKey::new(at.clone(), RType::Soa);
+            let message = self.recurse(&key).await?;
+            answer::about_data(&message, "the resolver", &key.to_string()).map_err(|e| {
+                e.hint("is the zone delegated to name servers that answer for it? `dig +trace` shows where it ends")
+            })?;
+            if let Some(apex) = apex_in(&message, &at) {
+                if above_registrations(&apex) {
+                    return Err(not_delegated(name, &apex));
+                }
+                self.remember_cut(name, &apex);
+                return Ok(apex);
+            }
+            at = at
+                .parent()
+                .ok_or_else(|| not_delegated(name, &Name::root()))?;
+        }
+    }
+}
+
+fn not_delegated(name: &Name, apex: &Name) -> Failure {
+    Failure::new(format!("{name} is in no zone: the closest one is {apex}"))
+        .hint("zone not found: is the domain registered and delegated?")
+}
+
+/// The zone that the SOA in an answer names, where it is one that `name` is in.
+///
+/// A CNAME at the name brings the SOA of its target's zone, in either section
+/// (RFC 2308 section 2.1): such an answer says nothing about the name's own zone.
+fn apex_in(message: &Message, name: &Name) -> Option<Name> {
+    if message
+        .answers
+        .iter()
+        .any(|r| r.record_type() == RecordType::CNAME)
+    {
+        return None;
+    }
+    message
+        .answers
+        .iter()
+        .chain(&message.authorities)
+        .filter(|record| matches!(record.data, RData::SOA(_)))
+        .filter_map(|record| wire::from_name(&record.name))
+        .find(|apex| name.is_in(apex))
+}
+
+/// Zones below which others register: the root, top-level domains, the reverse trees.
+fn above_registrations(apex: &Name) -> bool {
+    !apex.as_str().contains('.') || matches!(apex.as_str(), "in-addr.arpa" | "ip6.arpa")
+}

@@ -1,0 +1,115 @@
+//! Forwarding of a domain: chasquid's `aliases` file. Lines of others stay.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::chasquid::aliases::{self, Target};
+use crate::kinds::chasquid::switch_in;
+use crate::ledger::{Edit, Ledger, Made};
+use crate::observe::Seen;
+use crate::plan::Plan;
+use crate::record::Name;
+use crate::resource::{Action, Blocked, Change, Probe, Resource, Sign};
+
+/// The forwarding that a domain must have.
+#[derive(Clone, Debug)]
+pub struct AliasesWish {
+    /// The domain.
+    pub domain: Name,
+    /// Addresses by local part; `*` is the catch-all.
+    pub forward: BTreeMap<String, Vec<String>>,
+    /// Which of them mailctl made.
+    pub ledger: Ledger,
+}
+
+/// The file of a domain's forwarding.
+pub fn path(domain: &Name) -> String {
+    format!("/etc/chasquid/domains/{domain}/aliases")
+}
+
+/// The id of a domain's forwarding.
+pub fn id(domain: &Name) -> String {
+    format!("aliases {domain}")
+}
+
+impl Resource for AliasesWish {
+    fn id(&self) -> String {
+        id(&self.domain)
+    }
+
+    fn probes(&self) -> Vec<Probe> {
+        vec![Probe::File(path(&self.domain))]
+    }
+
+    fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
+        let file = seen.file(&path(&self.domain))?;
+        let present = aliases::parse(&file.map(|f| f.text()).unwrap_or_default()).map_err(|e| {
+            Blocked::new(format!(
+                "{} on the server cannot be read: {e}",
+                path(&self.domain)
+            ))
+            .fix("mend that file by hand, or move it away")
+        })?;
+        let made = |local: &String| Made::Alias(format!("{local}@{}", self.domain));
+        let mut want = present.clone();
+        want.retain(|local, _| {
+            self.forward.contains_key(local) || !self.ledger.made.contains(&made(local))
+        });
+        want.extend(
+            self.forward
+                .iter()
+                .map(|(local, to)| (local.clone(), Target::Addresses(to.clone()))),
+        );
+        if want == present {
+            return Ok(Vec::new());
+        }
+        let mut why = Vec::new();
+        let mut edits = Vec::new();
+        for (local, to) in &want {
+            match present.get(local) {
+                None => {
+                    why.push(format!("{local} is new"));
+                    edits.push(Edit::Add(made(local)));
+                }
+                Some(before) if before != to => why.push(format!("{local} goes elsewhere")),
+                Some(_) => {}
+            }
+        }
+        for local in present.keys().filter(|l| !want.contains_key(*l)) {
+            why.push(format!("{local} left mail.yaml"));
+            edits.push(Edit::Remove(made(local)));
+        }
+        let sign = match (present.is_empty(), want.is_empty()) {
+            (true, _) => Sign::Create,
+            (_, true) => Sign::Delete,
+            _ => Sign::Update,
+        };
+        let text = aliases::render(&want).map_err(Blocked::new)?;
+        let script = switch_in(
+            &self.domain,
+            "aliases",
+            text.as_bytes(),
+            file.map(|f| f.content.as_slice()),
+        );
+        let mut change = Change::new(self.id(), sign, why.join(", "), Action::Script(script))
+            .after(shown(&want))
+            .ledger(edits);
+        if !present.is_empty() {
+            change = change.before(shown(&present));
+        }
+        Ok(vec![change])
+    }
+}
+
+fn shown(aliases: &aliases::Aliases) -> serde_json::Value {
+    let target = |target: &Target| match target {
+        Target::Addresses(to) => json!(to),
+        Target::Pipe(command) => json!(format!("| {command}")),
+    };
+    aliases
+        .iter()
+        .map(|(local, to)| (local.clone(), target(to)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}

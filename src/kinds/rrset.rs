@@ -1,0 +1,501 @@
+//! An RRset at its provider: read first, changed only where it differs, and
+//! only as far as it is ours.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::ledger::{Edit, Ledger, Made};
+use crate::observe::Seen;
+use crate::plan::Plan;
+use crate::record::{RType, Rrset, RrsetKey, canonical};
+use crate::resource::{Action, Blocked, Change, Holder, Probe, Resource, RrsetWrite, Sign};
+use crate::spf;
+
+/// What is wished of one set.
+#[derive(Clone, Debug)]
+pub struct RrsetWish {
+    /// Who holds the zone.
+    pub holder: Holder,
+    /// Name and type.
+    pub key: RrsetKey,
+    /// Seconds.
+    pub ttl: u32,
+    /// What it is for, such as `SPF`.
+    pub purpose: &'static str,
+    /// The values that must be there.
+    pub values: BTreeSet<String>,
+    /// Whether nothing else may be there; else foreign values stay.
+    pub whole: bool,
+    /// An SPF record to merge into the one that is there.
+    pub spf: Option<spf::Wanted>,
+    /// The value comes from a key that is not made yet: the key's id.
+    pub from_key: Option<String>,
+    /// Ids that must be done before.
+    pub needs: Vec<String>,
+    /// What mailctl made of it before.
+    pub ledger: Ledger,
+}
+
+/// The id of a set: `rrset wac.tax MX`, and `ptr 203.0.113.7` for what stands in the reverse tree.
+pub fn id(key: &RrsetKey) -> String {
+    match key.name.reversed() {
+        Some(ip) if key.rtype == RType::Ptr => format!("ptr {ip}"),
+        _ => format!("rrset {} {}", key.name, key.rtype),
+    }
+}
+
+impl RrsetWish {
+    /// A set that is ours alone.
+    pub fn whole(
+        holder: Holder,
+        key: RrsetKey,
+        ttl: u32,
+        purpose: &'static str,
+        values: &[String],
+        ledger: &Ledger,
+    ) -> Self {
+        let values = values.iter().map(|v| canonical(key.rtype, v)).collect();
+        Self {
+            holder,
+            key,
+            ttl,
+            purpose,
+            values,
+            whole: true,
+            spf: None,
+            from_key: None,
+            needs: Vec::new(),
+            ledger: ledger.clone(),
+        }
+    }
+
+    /// A set in which foreign values stay.
+    pub fn among(
+        holder: Holder,
+        key: RrsetKey,
+        ttl: u32,
+        purpose: &'static str,
+        values: &[String],
+        ledger: &Ledger,
+    ) -> Self {
+        Self {
+            whole: false,
+            ..Self::whole(holder, key, ttl, purpose, values, ledger)
+        }
+    }
+
+    /// The values that mailctl made here earlier.
+    fn made(&self) -> BTreeSet<String> {
+        let of_key = |made: &Made| match made {
+            Made::Value { key, value } if *key == self.key => Some(value.clone()),
+            _ => None,
+        };
+        self.ledger.made.iter().filter_map(of_key).collect()
+    }
+
+    /// The SPF terms that mailctl added here earlier.
+    fn terms(&self) -> BTreeSet<String> {
+        let of_key = |made: &Made| match made {
+            Made::Term { key, term } if *key == self.key => Some(term.clone()),
+            _ => None,
+        };
+        self.ledger.made.iter().filter_map(of_key).collect()
+    }
+
+    /// The set as it shall be, and what the ledger learns.
+    fn desired(&self, seen: &Rrset) -> Result<(BTreeSet<String>, Vec<Edit>), Blocked> {
+        let made = self.made();
+        let mut want: BTreeSet<String> = if self.whole {
+            self.values.clone()
+        } else {
+            let foreign = seen
+                .values
+                .iter()
+                .filter(|v| !made.contains(*v) || self.values.contains(*v));
+            foreign.chain(&self.values).cloned().collect()
+        };
+        let mut edits: Vec<Edit> = Vec::new();
+        let mut ours = self.values.clone();
+        if let Some(wanted) = &self.spf {
+            let existing =
+                spf::only_spf(seen.values.iter().map(String::as_str)).map_err(|why| {
+                    Blocked::new(why).fix("delete one of them at the provider, then run again")
+                })?;
+            let mine: BTreeSet<String> = wanted.terms().into_iter().collect();
+            let forget = self.terms().difference(&mine).cloned().collect();
+            let merged = spf::merge(existing, wanted, &forget).map_err(Blocked::new)?;
+            if let Some(existing) = existing {
+                want.remove(existing);
+            }
+            edits.extend(forget.iter().map(|t| Edit::Remove(self.term(t))));
+            let stood =
+                |term: &String| existing.is_some_and(|e| e.split_whitespace().any(|t| t == term));
+            edits.extend(
+                mine.iter()
+                    .filter(|t| !stood(t))
+                    .map(|t| Edit::Add(self.term(t))),
+            );
+            if existing.is_none() {
+                edits.push(Edit::Add(self.term("all")));
+            }
+            ours.clear();
+            want.insert(merged);
+        }
+        edits.extend(
+            ours.difference(&seen.values)
+                .map(|v| Edit::Add(self.value(v))),
+        );
+        edits.extend(made.difference(&want).map(|v| Edit::Remove(self.value(v))));
+        Ok((want, edits))
+    }
+
+    fn value(&self, value: &str) -> Made {
+        Made::Value {
+            key: self.key.clone(),
+            value: value.to_owned(),
+        }
+    }
+
+    fn term(&self, term: &str) -> Made {
+        Made::Term {
+            key: self.key.clone(),
+            term: term.to_owned(),
+        }
+    }
+
+    /// Why a set that is there differs, in words.
+    fn why(&self, seen: &Rrset, want: &BTreeSet<String>) -> String {
+        let purpose = self.purpose;
+        if seen.values.is_empty() {
+            return format!("{purpose}: not there yet");
+        }
+        if seen.values == *want {
+            return format!("{purpose}: its TTL is {} s", seen.ttl.unwrap_or_default());
+        }
+        let missing = want.difference(&seen.values).count();
+        let surplus = seen.values.difference(want).count();
+        match (missing, surplus) {
+            (0, _) => format!("{purpose}: {surplus} of its values no longer belong there"),
+            (_, 0) => format!("{purpose}: {missing} values are missing"),
+            _ => format!("{purpose}: it says something else"),
+        }
+    }
+
+    /// The class of danger: values that are not ours would vanish.
+    fn danger(&self, seen: &Rrset, want: &BTreeSet<String>) -> Option<&'static str> {
+        let made = self.made();
+        let foreign = |v: &&String| !made.contains(*v) && !want.contains(*v);
+        if !self.whole || !seen.values.iter().any(|v| foreign(&v)) {
+            return None;
+        }
+        Some(match self.key.rtype {
+            RType::Ptr if seen.values.iter().all(|v| is_default_name(v, &self.key)) => return None,
+            RType::A => "adopt-a",
+            RType::Aaaa => "adopt-aaaa",
+            RType::Mx => "adopt-mx",
+            RType::Ptr => "adopt-ptr",
+            RType::Srv => "adopt-srv",
+            _ if self.purpose == "DMARC" => "adopt-dmarc",
+            _ if self.purpose == "DKIM" => "adopt-dkim",
+            _ => "adopt-record",
+        })
+    }
+}
+
+/// Whether a PTR is only the hoster's default name: it spells out the address
+/// or is one of the usual words for "a customer's machine".
+fn is_default_name(value: &str, key: &RrsetKey) -> bool {
+    const WORDS: [&str; 8] = [
+        "static",
+        "dynamic",
+        "unassigned",
+        "vmi",
+        "vps",
+        "ip-",
+        "host-",
+        "customer",
+    ];
+    let Some(ip) = key.name.reversed() else {
+        return false;
+    };
+    let first = value.split('.').next().unwrap_or_default();
+    let digits: Vec<String> = match ip {
+        std::net::IpAddr::V4(v4) => v4.octets().iter().map(u8::to_string).collect(),
+        std::net::IpAddr::V6(_) => return WORDS.iter().any(|w| first.starts_with(w)),
+    };
+    let parts: Vec<&str> = value
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|p| !p.is_empty())
+        .collect();
+    digits.iter().all(|d| parts.contains(&d.as_str())) || WORDS.iter().any(|w| first.starts_with(w))
+}
+
+impl Resource for RrsetWish {
+    fn id(&self) -> String {
+        id(&self.key)
+    }
+
+    fn probes(&self) -> Vec<Probe> {
+        vec![Probe::Rrset(self.holder.clone(), self.key.clone())]
+    }
+
+    fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
+        let (apex, set, by_hand) = seen.rrset(&self.holder, &self.key)?;
+        let made_later = self.from_key.is_some();
+        let (want, edits) = self.desired(set)?;
+        let ttl_differs =
+            self.whole && set.ttl.is_some_and(|ttl| ttl != self.ttl) && !want.is_empty();
+        if want == set.values && !ttl_differs && !made_later {
+            return Ok(Vec::new());
+        }
+        let sign = match (set.values.is_empty(), want.is_empty() && !made_later) {
+            (true, _) => Sign::Create,
+            (_, true) => Sign::Delete,
+            _ => Sign::Update,
+        };
+        let write = RrsetWrite {
+            holder: self.holder.clone(),
+            apex: apex.clone(),
+            before: set.clone(),
+            want: Rrset {
+                key: self.key.clone(),
+                ttl: Some(self.ttl),
+                values: want.clone(),
+            },
+            from_key: self.from_key.clone(),
+        };
+        let why = self.why(set, &want);
+        let action = if by_hand {
+            Action::ByHand(write)
+        } else {
+            Action::Rrset(write)
+        };
+        let mut change = Change::new(self.id(), sign, why, action)
+            .needs(self.needs.clone())
+            .ledger(edits);
+        change.danger = self.danger(set, &want);
+        if !set.values.is_empty() {
+            change = change.before(shown(set.ttl, &set.values));
+        }
+        if made_later {
+            change = change.after(json!({"ttl": self.ttl, "values": ["(the public half of the key that apply makes)"]}));
+        } else if !want.is_empty() {
+            change = change.after(shown(Some(self.ttl), &want));
+        }
+        Ok(vec![change])
+    }
+}
+
+fn shown(ttl: Option<u32>, values: &BTreeSet<String>) -> serde_json::Value {
+    json!({"ttl": ttl, "values": values})
+}
+
+/// Values of a set that mail.yaml no longer asks for; what else is there stays.
+#[derive(Clone, Debug)]
+pub struct RrsetGone {
+    /// Who holds the zone.
+    pub holder: Holder,
+    /// Name and type.
+    pub key: RrsetKey,
+    /// What the ledger says of it.
+    pub ledger: Ledger,
+    /// Ids that must be done before.
+    pub needs: Vec<String>,
+}
+
+impl Resource for RrsetGone {
+    fn id(&self) -> String {
+        id(&self.key)
+    }
+
+    fn probes(&self) -> Vec<Probe> {
+        vec![Probe::Rrset(self.holder.clone(), self.key.clone())]
+    }
+
+    fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
+        let (apex, set, by_hand) = seen.rrset(&self.holder, &self.key)?;
+        let wish = RrsetWish::among(
+            self.holder.clone(),
+            self.key.clone(),
+            0,
+            "",
+            &[],
+            &self.ledger,
+        );
+        let (made, terms) = (wish.made(), wish.terms());
+        let mut want: BTreeSet<String> = set.values.difference(&made).cloned().collect();
+        let standing = spf::only_spf(set.values.iter().map(String::as_str));
+        if !terms.is_empty()
+            && let Some(existing) = standing.map_err(Blocked::new)?
+        {
+            let without = spf::without(existing, &terms);
+            want.remove(existing);
+            want.extend(without);
+        }
+        let forget = made
+            .iter()
+            .map(|v| wish.value(v))
+            .chain(terms.iter().map(|t| wish.term(t)));
+        let edits = forget.map(Edit::Remove);
+        let write = RrsetWrite {
+            holder: self.holder.clone(),
+            apex: apex.clone(),
+            before: set.clone(),
+            want: Rrset {
+                key: self.key.clone(),
+                ttl: set.ttl,
+                values: want.clone(),
+            },
+            from_key: None,
+        };
+        let sign = if want.is_empty() {
+            Sign::Delete
+        } else {
+            Sign::Update
+        };
+        let action = if by_hand {
+            Action::ByHand(write)
+        } else {
+            Action::Rrset(write)
+        };
+        let mut change = Change::new(self.id(), sign, "it left mail.yaml", action)
+            .before(shown(set.ttl, &set.values))
+            .needs(self.needs.clone())
+            .ledger(edits);
+        if !want.is_empty() {
+            change = change.after(shown(set.ttl, &want));
+        }
+        Ok(vec![change])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Answer;
+    use crate::record::Name;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).expect("a name")
+    }
+
+    fn seen(key: &RrsetKey, ttl: u32, values: &[&str]) -> Seen {
+        let mut seen = Seen::new();
+        let set = Rrset::new(key.clone(), (!values.is_empty()).then_some(ttl), values);
+        let answer = Answer::Rrset {
+            apex: name("wac.tax"),
+            set,
+            by_hand: false,
+        };
+        seen.put(Probe::Rrset(Holder::Default, key.clone()), answer);
+        seen
+    }
+
+    fn values(change: &Change) -> Vec<String> {
+        match &change.action {
+            Action::Rrset(write) => write.want.values.iter().cloned().collect(),
+            other => panic!("no write: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn absent_equal_and_different() {
+        let key = RrsetKey::new(name("wac.tax"), RType::Mx);
+        let wish = RrsetWish::whole(
+            Holder::Default,
+            key.clone(),
+            300,
+            "MX",
+            &["10 SMTP.wac.tax".into()],
+            &Ledger::default(),
+        );
+        let plan = Plan::default();
+        let change = &wish.diff(&seen(&key, 300, &[]), &plan).expect("decided")[0];
+        assert_eq!((change.sign, change.danger), (Sign::Create, None));
+        assert_eq!(
+            wish.diff(&seen(&key, 300, &["10 smtp.wac.tax."]), &plan)
+                .expect("decided")
+                .len(),
+            0
+        );
+        let ttl = &wish
+            .diff(&seen(&key, 3600, &["10 smtp.wac.tax."]), &plan)
+            .expect("decided")[0];
+        assert_eq!(ttl.why, "MX: its TTL is 3600 s");
+        let foreign = &wish
+            .diff(&seen(&key, 300, &["5 mx.other.example."]), &plan)
+            .expect("decided")[0];
+        assert_eq!(foreign.danger, Some("adopt-mx"));
+        assert!(
+            wish.diff(&Seen::new(), &plan).is_err(),
+            "not seen is not absent"
+        );
+    }
+
+    #[test]
+    fn foreign_values_stay_and_old_own_ones_go() {
+        let key = RrsetKey::new(name("wac.tax"), RType::Txt);
+        let mut ledger = Ledger::default();
+        ledger.edit(&[Edit::Add(Made::Value {
+            key: key.clone(),
+            value: "old".into(),
+        })]);
+        let wish = RrsetWish::among(
+            Holder::Default,
+            key.clone(),
+            300,
+            "records",
+            &["new".into()],
+            &ledger,
+        );
+        let change = &wish
+            .diff(
+                &seen(&key, 60, &["old", "google-site-verification=x"]),
+                &Plan::default(),
+            )
+            .expect("decided")[0];
+        assert_eq!(values(change), ["google-site-verification=x", "new"]);
+        assert_eq!(change.danger, None);
+    }
+
+    #[test]
+    fn gone_takes_only_what_the_ledger_lists() {
+        let key = RrsetKey::new(name("wac.tax"), RType::Txt);
+        let mut ledger = Ledger::default();
+        ledger.edit(&[Edit::Add(Made::Value {
+            key: key.clone(),
+            value: "ours".into(),
+        })]);
+        let gone = RrsetGone {
+            holder: Holder::Default,
+            key: key.clone(),
+            ledger,
+            needs: Vec::new(),
+        };
+        let change = &gone
+            .diff(&seen(&key, 60, &["ours", "theirs"]), &Plan::default())
+            .expect("decided")[0];
+        assert_eq!(values(change), ["theirs"]);
+        let change = &gone
+            .diff(&seen(&key, 60, &["ours"]), &Plan::default())
+            .expect("decided")[0];
+        assert_eq!(change.sign, Sign::Delete);
+    }
+
+    #[test]
+    fn default_names_of_hosters_count_as_not_set() {
+        let key = RrsetKey::new(
+            Name::reverse("203.0.113.7".parse().expect("ip")),
+            RType::Ptr,
+        );
+        for (value, default) in [
+            ("static.7.113.0.203.clients.your-server.de.", true),
+            ("vmi12345.contaboserver.net.", true),
+            ("203-0-113-7.ip.linodeusercontent.com.", true),
+            ("mail.somebody.example.", false),
+        ] {
+            assert_eq!(is_default_name(value, &key), default, "{value}");
+        }
+    }
+}

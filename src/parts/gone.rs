@@ -1,0 +1,49 @@
+//! What the ledger lists and mail.yaml no longer asks for; backwards, so that
+//! mail stops coming before anything else goes.
+
+use std::collections::BTreeSet;
+
+use super::{Wish, records};
+use crate::kinds::dkim;
+use crate::kinds::rrset::RrsetGone;
+use crate::ledger::Made;
+use crate::record::{RType, RrsetKey};
+use crate::resource::{Holder, Resource};
+
+/// Records that are ours and no longer wanted.
+pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
+    // As long as addresses or keys are not known, their records only seem to be unwanted.
+    if wish.seen.shell(crate::facts::PROBE).is_err() || dkim::keys(wish.seen).is_err() {
+        return;
+    }
+    let kept: BTreeSet<RrsetKey> = records::sets(wish).into_iter().map(|set| set.key).collect();
+    let made = wish.ledger.made.iter().filter_map(|made| match made {
+        Made::Value { key, .. } | Made::Term { key, .. } => Some(key.clone()),
+        _ => None,
+    });
+    let mut gone: Vec<RrsetKey> = made
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .filter(|key| !kept.contains(key))
+        .collect();
+    gone.sort_by_key(|key| match key.rtype {
+        RType::Mx => 0,
+        RType::A | RType::Aaaa => 3,
+        RType::Ptr => 2,
+        _ => 1,
+    });
+    for key in gone {
+        let reverse = key.rtype == RType::Ptr && key.name.reversed().is_some();
+        let holder = if reverse {
+            Holder::Ptr
+        } else {
+            records::holder(wish.config, &key.name)
+        };
+        wanted.push(Box::new(RrsetGone {
+            holder,
+            key,
+            ledger: wish.ledger.clone(),
+            needs: Vec::new(),
+        }));
+    }
+}

@@ -1,0 +1,169 @@
+//! A throw-away server with everything around it, a mail.yaml for it, and the
+//! program under test run against it as a user or a pipeline would.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use mailctl::record::Name;
+use mailctl::rehearse::base::Suite;
+use mailctl::rehearse::{World, WorldOptions, needs};
+use tempfile::TempDir;
+
+/// The password that mail.yaml names by an environment variable.
+pub const PASSWORD: &str = "correct-horse-battery-staple-7";
+/// The variable.
+pub const PASSWORD_VARIABLE: &str = "E2E_MAIL_PASSWORD";
+/// The variable of the DNS token.
+pub const TOKEN_VARIABLE: &str = "E2E_DNS_TOKEN";
+
+/// A world and a directory to work in.
+pub struct Lab {
+    pub world: World,
+    pub directory: TempDir,
+}
+
+impl Lab {
+    /// Starts one with the zone `wac.tax`; `None`, and a line that says why, where none can be.
+    #[allow(clippy::print_stderr)]
+    pub fn start(test: &str, suite: Suite) -> Option<Self> {
+        let missing = needs::missing();
+        if !missing.is_empty() {
+            eprintln!("skipped: {test}: {}", missing.join("; "));
+            return None;
+        }
+        let name = |text: &str| Name::parse(text).expect("a name");
+        let world = World::start(&WorldOptions {
+            suite,
+            zones: vec![name("wac.tax"), name("second.example")],
+            far_domains: vec![name("gmail.com"), name("far.example")],
+            contabo_like: true,
+            ..WorldOptions::default()
+        });
+        let directory = tempfile::tempdir().expect("a directory");
+        Some(Self {
+            world: world.expect("a world"),
+            directory,
+        })
+    }
+
+    /// The usual mail.yaml, with what stands under `domains` given.
+    pub fn write(&self, domains: &str) -> PathBuf {
+        self.write_with(domains, "")
+    }
+
+    /// The same with further top-level text.
+    pub fn write_with(&self, domains: &str, more: &str) -> PathBuf {
+        let world = &self.world;
+        let text = format!(
+            "host:\n  name: smtp.wac.tax\n  ssh: root@{v4}\n  identity: {key}\n  host_key: {host_key}\n  ipv4: {v4}\n  \
+             ipv6: {v6}/64\n  gateway6: {gateway}\n  base: {{fail2ban: false, upgrades: false}}\n\
+             domains:\n{domains}\
+             dns: {{provider: powerdns, endpoint: \"{endpoint}\", token: env:{TOKEN_VARIABLE}}}\n\
+             ptr: {{provider: powerdns, endpoint: \"{endpoint}\", token: env:{TOKEN_VARIABLE}}}\n\
+             certificates: {{authority: \"{directory}\", root: {root}}}\n\
+             resolver: {resolver}\n{more}",
+            v4 = world.ipv4(),
+            v6 = world.ipv6(),
+            gateway = world.gateway6(),
+            key = world.private_key().display(),
+            host_key = world.server().host_key_fingerprint(),
+            endpoint = world.names().endpoint(),
+            directory = world.authority().directory(),
+            root = world.authority().root().display(),
+            resolver = world.resolver().address(),
+        );
+        let path = self.directory.path().join("mail.yaml");
+        fs::write(&path, text).expect("mail.yaml");
+        path
+    }
+
+    /// mailctl with the environment of a pipeline, in the lab's directory.
+    pub fn command(&self) -> Command {
+        self.command_in(self.directory.path())
+    }
+
+    /// The same with its home and work in another directory.
+    pub fn command_in(&self, directory: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mailctl"));
+        command
+            .current_dir(directory)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", directory)
+            .env("RUST_BACKTRACE", "0")
+            .env(PASSWORD_VARIABLE, PASSWORD)
+            .env(TOKEN_VARIABLE, self.world.names().token().expose())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs mailctl to its end.
+    pub fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(self.command().args(args).output().expect("mailctl runs"))
+    }
+
+    /// Runs a command on the server and returns what it prints.
+    pub fn on_server(&self, command: &str) -> String {
+        let output = self.world.exec(command).expect("the server runs");
+        assert!(
+            output.status.success(),
+            "{command}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// What the authoritative server answers, by dig.
+    pub fn dig(&self, name: &str, rtype: &str) -> Vec<String> {
+        let server = format!("@{}", self.world.names().addresses()[0].ip());
+        let output = Command::new("dig")
+            .args([&server, name, rtype, "+short", "+time=5"])
+            .output()
+            .expect("dig");
+        let mut lines: Vec<String> = String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    /// A file of the work directory that only its owner may read.
+    pub fn private_file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        fs::write(&path, content).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
+        path
+    }
+}
+
+/// How a run ended.
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    pub fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
+    }
+
+    /// Fails the test with everything that was said, unless it ended with `code`.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.out, self.err
+        );
+        self
+    }
+}
