@@ -9,7 +9,20 @@ mod apply;
 mod errors;
 #[path = "support/lab.rs"]
 mod lab;
+#[path = "e2e/network.rs"]
+mod network;
 #[path = "support/pebble.rs"]
 mod pebble;
+#[path = "e2e/record.rs"]
+mod record;
 #[path = "e2e/rehearse.rs"]
 mod rehearse;
+#[path = "support/scene.rs"]
+#[allow(dead_code)]
+mod scene;
+#[path = "e2e/secrets.rs"]
+mod secrets;
+#[path = "e2e/terminal.rs"]
+mod terminal;
+#[path = "support/watch.rs"]
+mod watch;
