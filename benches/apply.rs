@@ -105,8 +105,12 @@ fn by_hand(base: &Base) -> Duration {
         ("full", base.full),
         ("users", &users),
     ];
-    let words: String = words.map(|(name, word)| format!("{name}={}\n", quote(word))).concat();
-    let script = format!("main() {{\n{words}key() {{ cat <<'KEYS'\n{KEYS}KEYS\n}}\n{FRESH}}}\nmain </dev/null\n");
+    let words: String = words
+        .map(|(name, word)| format!("{name}={}\n", quote(word)))
+        .concat();
+    let script = format!(
+        "main() {{\n{words}key() {{ cat <<'KEYS'\n{KEYS}KEYS\n}}\n{FRESH}}}\nmain </dev/null\n"
+    );
     let begun = Instant::now();
     let mut child = world
         .ssh_command()

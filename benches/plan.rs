@@ -50,7 +50,9 @@ fn main() -> ExitCode {
     };
     lab.write(DOMAINS);
     lab.run(&["apply", "--yes"]).expect(0);
-    lab.on_server("echo 'MaxStartups 100' >/etc/ssh/sshd_config.d/bench.conf; systemctl reload ssh");
+    lab.on_server(
+        "echo 'MaxStartups 100' >/etc/ssh/sshd_config.d/bench.conf; systemctl reload ssh",
+    );
     let mut missed = near(&lab);
     missed.extend(far(&lab));
     missed.extend(many(&lab));
@@ -90,7 +92,14 @@ fn far(lab: &Lab) -> Vec<String> {
     fs::write(lab.directory.path().join("far.yaml"), far).expect("far.yaml");
     let through = |mut ssh: Command| {
         let key = format!("HostKeyAlias={}", lab.world.ipv4());
-        ssh.args(["-o", &key, "-o", "HostName=127.0.0.1", "-p", &port.to_string()]);
+        ssh.args([
+            "-o",
+            &key,
+            "-o",
+            "HostName=127.0.0.1",
+            "-p",
+            &port.to_string(),
+        ]);
         ssh
     };
     let samples = in_turn(
@@ -127,7 +136,9 @@ fn many(lab: &Lab) -> Vec<String> {
             Contender::new("ten `mailctl plan`", || {
                 together(&|| {
                     let mut plan = lab.command();
-                    plan.arg("plan").stdout(Stdio::piped()).stderr(Stdio::piped());
+                    plan.arg("plan")
+                        .stdout(Stdio::piped())
+                        .stderr(Stdio::piped());
                     plan.spawn().expect("mailctl runs")
                 });
             }),
@@ -144,14 +155,31 @@ fn alone(lab: &Lab) -> Vec<String> {
     let version = in_turn(
         ROUNDS,
         &mut [Contender::new("version", || {
-            assert!(lab.command().arg("--version").output().expect("runs").status.success());
+            assert!(
+                lab.command()
+                    .arg("--version")
+                    .output()
+                    .expect("runs")
+                    .status
+                    .success()
+            );
         })],
     );
     let start = version[0].median().as_secs_f64() * 1000.0;
     let memory = peak(lab.command().arg("plan"));
     let mut table = Table::new("Alone", ROUNDS);
-    table.value("`mailctl --version`", format!("{start:.1} ms"), "< 10 ms", start < START);
-    table.value("peak memory of `mailctl plan`", format!("{memory:.1} MB"), "< 40 MB", memory < MEMORY);
+    table.value(
+        "`mailctl --version`",
+        format!("{start:.1} ms"),
+        "< 10 ms",
+        start < START,
+    );
+    table.value(
+        "peak memory of `mailctl plan`",
+        format!("{memory:.1} MB"),
+        "< 40 MB",
+        memory < MEMORY,
+    );
     table.end()
 }
 
@@ -172,7 +200,10 @@ fn facts(ssh: Command) {
 }
 
 fn start_facts(mut ssh: Command) -> Child {
-    ssh.arg("sh -s").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    ssh.arg("sh -s")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = ssh.spawn().expect("ssh runs");
     let mut stdin = child.stdin.take().expect("stdin");
     // It takes the script when it is connected: nobody else should wait for that.
@@ -182,15 +213,24 @@ fn start_facts(mut ssh: Command) -> Child {
 
 /// The script over mailctl's own connection: nothing started, nothing compared.
 fn leanest(lab: &Lab) {
-    let ssh = format!("root@{}", lab.world.ipv4()).parse().expect("a target");
-    let target = Target { identity: Some(lab.world.private_key()), ..Target::literal(&ssh) };
+    let ssh = format!("root@{}", lab.world.ipv4())
+        .parse()
+        .expect("a target");
+    let target = Target {
+        identity: Some(lab.world.private_key()),
+        ..Target::literal(&ssh)
+    };
     let access = Access {
         host_key: Some(lab.world.server().host_key_fingerprint()),
         ..Access::default()
     };
     let server = Ssh::connect(&target, &access).expect("connected");
     let output = server.run(&Script::new(FACTS)).expect("an answer");
-    assert!(output.text().contains("BEGIN PUBLIC KEY"), "{}", output.complaint());
+    assert!(
+        output.text().contains("BEGIN PUBLIC KEY"),
+        "{}",
+        output.complaint()
+    );
 }
 
 /// Peak resident memory of a program in MB, read every millisecond while it runs.

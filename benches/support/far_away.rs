@@ -20,7 +20,11 @@ pub fn relay(server: SocketAddr, round_trip: Duration) -> u16 {
                 let far = TcpStream::connect(server).expect("the server");
                 for (from, to) in [(&near, &far), (&far, &near)] {
                     let (from, to) = (from.try_clone(), to.try_clone());
-                    delay(from.expect("a socket"), to.expect("a socket"), round_trip / 2);
+                    delay(
+                        from.expect("a socket"),
+                        to.expect("a socket"),
+                        round_trip / 2,
+                    );
                 }
             });
         }
