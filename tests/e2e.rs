@@ -7,3 +7,5 @@ mod apply;
 mod lab;
 #[path = "e2e/rehearse.rs"]
 mod rehearse;
+#[path = "e2e/round_trip.rs"]
+mod round_trip;
