@@ -86,6 +86,11 @@ impl Seen {
         self.answers.insert(probe, answer);
     }
 
+    /// All questions with their answers.
+    pub fn answers(&self) -> impl Iterator<Item = (&Probe, &Answer)> {
+        self.answers.iter()
+    }
+
     fn get(&self, probe: &Probe) -> Result<&Answer, Blocked> {
         match self.answers.get(probe) {
             Some(Answer::Failed(blocked)) => Err(blocked.clone()),

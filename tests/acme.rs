@@ -1,5 +1,6 @@
 //! Certificates from a real authority: pebble, on loopback.
 
+#![allow(missing_docs)]
 #![allow(clippy::print_stderr)]
 
 #[path = "support/pebble.rs"]

@@ -1,6 +1,8 @@
 //! Transcripts of what a user sees before anything is contacted: tests/cli/*.md.
 //! `TRYCMD=overwrite cargo test --test cli` writes them anew.
 
+#![allow(missing_docs)]
+
 #[test]
 fn transcripts() {
     trycmd::TestCases::new()

@@ -1,5 +1,7 @@
 //! The DNS as mailctl sees it, in a small world of real servers: a parent zone,
 //! two name servers of a domain, and a resolver that knows only these.
+
+#![allow(missing_docs)]
 #![allow(clippy::print_stdout)]
 
 #[path = "support/knot.rs"]

@@ -1,6 +1,8 @@
 //! What every DNS provider has to do, done with real servers: PowerDNS through
 //! its API, Knot and BIND through RFC 2136.
 
+#![allow(missing_docs)]
+
 #[path = "zones/api.rs"]
 mod api;
 #[path = "support/bind.rs"]

@@ -29,7 +29,7 @@ use crate::vault::Vault;
 use crate::zone::{self, Settings, Zone};
 
 /// Columns where there is no terminal to say so.
-const WIDTH: usize = 160;
+const WIDTH: usize = 120;
 
 /// Everything that is open while a verb works.
 pub struct Session {
@@ -165,7 +165,7 @@ pub fn file(cli: &Cli) -> Result<PathBuf> {
 /// # Errors
 /// When it is unsound or cannot be read.
 pub fn config(cli: &Cli) -> Result<Config> {
-    read(cli, |name, source| config::load::read(name, source))
+    read(cli, config::load::read)
 }
 
 /// The same for a rehearsal, which needs none of the file's secrets.
@@ -173,9 +173,7 @@ pub fn config(cli: &Cli) -> Result<Config> {
 /// # Errors
 /// When it is unsound or cannot be read.
 pub fn config_to_rehearse(cli: &Cli) -> Result<Config> {
-    read(cli, |name, source| {
-        config::load::read_to_rehearse(name, source)
-    })
+    read(cli, config::load::read_to_rehearse)
 }
 
 fn read(

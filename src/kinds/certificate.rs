@@ -30,6 +30,9 @@ pub struct Wish {
     pub now: i64,
 }
 
+/// Why a new certificate is needed, and the names of the present one, where it can be read.
+type Due = (String, Option<BTreeSet<String>>);
+
 impl Wish {
     fn folder(&self) -> String {
         format!("/etc/chasquid/certs/{}", self.host)
@@ -60,7 +63,7 @@ impl Wish {
     }
 
     /// Why a new one is needed, and the names of the present one.
-    fn due(&self, seen: &Seen) -> Result<Option<(String, Option<BTreeSet<String>>)>, Blocked> {
+    fn due(&self, seen: &Seen) -> Result<Option<Due>, Blocked> {
         let Some(chain) = seen.file(&self.chain())? else {
             return Ok(Some(("none there yet".into(), None)));
         };

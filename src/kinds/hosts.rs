@@ -80,7 +80,7 @@ fn with_line(text: &str, name: &Name) -> Option<String> {
     let mut lines: Vec<&str> = text.lines().filter(|l| !own(l)).collect();
     let line = line(name);
     // The first line that has the label wins, so ours goes before it.
-    let at = lines.iter().position(|l| finds(l)).unwrap_or_else(|| {
+    let at = lines.iter().position(finds).unwrap_or_else(|| {
         lines
             .iter()
             .position(|l| l.starts_with("127.0.0.1"))

@@ -71,10 +71,12 @@ impl Resource for Address6 {
             return Ok(Vec::new());
         }
         let device = device(links, interface, (address, prefix), self.gateway)?;
-        // The hoster's file may have the route already; a second one is refused by netplan.
         let bare = yaml(&device, (address, prefix), None);
         let full = yaml(&device, (address, prefix), self.gateway);
-        let want = if present.is_none() && routed || present.as_ref() == Some(&bare) && routed {
+        // The hoster's file may have the route already; it is only repeated
+        // where mail would leave from another address by it.
+        let astray = addressed && self.source(&facts, address).is_err();
+        let want = if routed && !astray && present.as_ref() != Some(&full) {
             bare
         } else {
             full

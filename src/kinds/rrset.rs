@@ -325,14 +325,13 @@ impl Resource for RrsetGone {
         );
         let (made, terms) = (wish.made(), wish.terms());
         let mut want: BTreeSet<String> = set.values.difference(&made).cloned().collect();
-        if !terms.is_empty() {
-            if let Some(existing) =
-                spf::only_spf(set.values.iter().map(String::as_str)).map_err(Blocked::new)?
-            {
-                let without = spf::without(existing, &terms);
-                want.remove(existing);
-                want.extend(without);
-            }
+        let standing = spf::only_spf(set.values.iter().map(String::as_str));
+        if !terms.is_empty()
+            && let Some(existing) = standing.map_err(Blocked::new)?
+        {
+            let without = spf::without(existing, &terms);
+            want.remove(existing);
+            want.extend(without);
         }
         let forget = made
             .iter()

@@ -76,6 +76,11 @@ pub struct Stage<'a> {
     pub dns: &'a Dns,
 }
 
+/// An address and its password.
+type Login<'a> = (&'a str, &'a Secret);
+/// The port to submit to, the receiver's domain, and the address that mail to it must come from.
+type Route = (u16, &'static str, IpAddr);
+
 impl Stage<'_> {
     /// Looks at everything once.
     ///
@@ -118,7 +123,7 @@ impl Stage<'_> {
     }
 
     /// Every domain's first account that may log in, to a receiver of each family.
-    fn senders(&self) -> Vec<((&str, &Secret), (u16, &'static str, IpAddr))> {
+    fn senders(&self) -> Vec<(Login<'_>, Route)> {
         let mut senders = Vec::new();
         for domain in self.config.domains.keys() {
             let at = format!("@{domain}");
@@ -193,7 +198,7 @@ impl Stage<'_> {
     async fn refuses_to_relay(&self, address: IpAddr) -> Result<String> {
         let (code, text) = self
             .service(address)?
-            .try_recipient("somebody@stranger.example", "victim@elsewhere.example")
+            .try_recipient("somebody@stranger.example", "victim@nowhere.invalid")
             .await?;
         let said = format!("a stranger is told {code} {}", text.trim());
         if code >= 400 {

@@ -1,5 +1,6 @@
 //! Reaching a server over SSH, against real sshds on loopback.
 
+#![allow(missing_docs)]
 #![allow(clippy::print_stderr, clippy::unwrap_used)]
 
 #[path = "../support/sshd.rs"]

@@ -21,7 +21,7 @@ pub fn ufw_allows(tuples: &str, port: u16) -> bool {
             return false;
         };
         let everywhere = |address: &str| matches!(address, "0.0.0.0/0" | "::/0");
-        let inward = fields.iter().any(|f| *f == "in");
+        let inward = fields.contains(&"in");
         matches!(action, "allow" | "limit")
             && matches!(proto, "tcp" | "any")
             && inward
