@@ -17,6 +17,8 @@ mod pebble;
 mod record;
 #[path = "e2e/rehearse.rs"]
 mod rehearse;
+#[path = "e2e/round_trip.rs"]
+mod round_trip;
 #[path = "support/scene.rs"]
 #[allow(dead_code)]
 mod scene;
