@@ -5,7 +5,26 @@
 
 #[path = "e2e/apply.rs"]
 mod apply;
+#[path = "support/bind.rs"]
+mod bind;
+#[path = "e2e/elsewhere.rs"]
+mod elsewhere;
+#[path = "e2e/hands.rs"]
+mod hands;
+#[path = "support/judges.rs"]
+mod judges;
+#[path = "support/knot.rs"]
+mod knot;
 #[path = "support/lab.rs"]
 mod lab;
+#[allow(clippy::print_stderr)]
+#[path = "support/pebble.rs"]
+mod pebble;
+#[path = "support/ports.rs"]
+mod ports;
+#[path = "support/powerdns.rs"]
+mod powerdns;
 #[path = "e2e/rehearse.rs"]
 mod rehearse;
+#[path = "support/unbound.rs"]
+mod unbound;
