@@ -178,10 +178,15 @@ impl World {
     /// # Errors
     /// When there is no such zone.
     pub async fn apex(&self, holder: &Holder, name: &Name) -> Result<Name> {
-        match self.apexes.get(holder) {
-            Some(apex) if name.is_in(apex) => Ok(apex.clone()),
-            _ => self.dns.zone_of(name).await,
+        match self.named_apex(holder, name) {
+            Some(apex) => Ok(apex.clone()),
+            None => self.dns.zone_of(name).await,
         }
+    }
+
+    /// The apex that mail.yaml gives for the zone that holds a name.
+    pub fn named_apex(&self, holder: &Holder, name: &Name) -> Option<&Name> {
+        self.apexes.get(holder).filter(|apex| name.is_in(apex))
     }
 }
 

@@ -27,9 +27,15 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Starts one with the zone `wac.tax`; `None`, and a line that says why, where none can be.
-    #[allow(clippy::print_stderr)]
+    /// Starts one with the zone `wac.tax` and a server as Contabo hands it over;
+    /// `None`, and a line that says why, where none can be.
     pub fn start(test: &str, suite: Suite) -> Option<Self> {
+        Self::start_as(test, suite, true)
+    }
+
+    /// The same, where it is to be said whether the server has its IPv6 still switched off.
+    #[allow(clippy::print_stderr)]
+    pub fn start_as(test: &str, suite: Suite, contabo_like: bool) -> Option<Self> {
         let missing = needs::missing();
         if !missing.is_empty() {
             eprintln!("skipped: {test}: {}", missing.join("; "));
@@ -40,7 +46,7 @@ impl Lab {
             suite,
             zones: vec![name("wac.tax"), name("second.example")],
             far_domains: vec![name("gmail.com"), name("far.example")],
-            contabo_like: true,
+            contabo_like,
             ..WorldOptions::default()
         });
         let directory = tempfile::tempdir().expect("a directory");
