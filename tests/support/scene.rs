@@ -419,13 +419,16 @@ fn content(body: &[&str]) -> String {
 /// The text with lines taken out (`- …`) and put in at their place (`+ …`).
 fn edited(what: &str, text: &str, body: &[&str]) -> String {
     let mut lines: Vec<&str> = text.lines().collect();
-    let mut place = lines.len();
+    let mut place = 0;
+    let removes = body.iter().any(|edit| edit.starts_with("- "));
+    if !removes {
+        place = lines.len();
+    }
     for edit in body {
         if let Some(old) = edit.strip_prefix("- ") {
-            place = lines
-                .iter()
-                .position(|line| *line == old)
-                .unwrap_or_else(|| panic!("{what}: there is no line `{old}` in\n{text}"));
+            // In order, as in a patch: of equal lines the next one is meant.
+            let found = lines.iter().skip(place).position(|line| *line == old);
+            place += found.unwrap_or_else(|| panic!("{what}: no line `{old}` follows in\n{text}"));
             lines.remove(place);
         } else {
             let new = edit.strip_prefix("+ ").expect("`- ` or `+ `");
