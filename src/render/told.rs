@@ -42,21 +42,28 @@ fn plain(change: &Shown) -> String {
 /// What changes of an RRset: the values that stay are left out.
 fn set(change: &Shown) -> String {
     let (before, after) = (values(&change.before), values(&change.after));
-    let all = |set: &BTreeSet<&str>, sign: &str| {
-        let values = set.iter().map(|v| format!("{sign}{}", token(v)));
-        values.collect::<Vec<_>>().join(", ")
+    let gone: Vec<&str> = before.difference(&after).copied().collect();
+    let new: Vec<&str> = after.difference(&before).copied().collect();
+    let all = |values: &[&str]| {
+        let values: Vec<String> = values.iter().map(|v| token(v)).collect();
+        values.join(", ")
     };
-    let gone: BTreeSet<&str> = before.difference(&after).copied().collect();
-    let new: BTreeSet<&str> = after.difference(&before).copied().collect();
-    match (before.is_empty(), gone.is_empty(), new.is_empty()) {
-        (true, ..) => all(&new, ""),
-        (_, false, true) if after.is_empty() => all(&gone, ""),
-        (_, false, true) => all(&gone, "-"),
-        (_, true, false) => all(&new, "+"),
-        (_, true, true) => String::new(),
-        _ => {
-            words(&gone, &new).unwrap_or_else(|| format!("{} → {}", all(&gone, ""), all(&new, "")))
-        }
+    if before.is_empty() || after.is_empty() {
+        return all(&gone) + &all(&new);
+    }
+    match (gone.as_slice(), new.as_slice()) {
+        ([], []) => String::new(),
+        ([old], [now]) => words(old, now).unwrap_or_else(|| turn(&token(old), &token(now))),
+        _ => turn(&all(&gone), &all(&new)),
+    }
+}
+
+/// From what to what.
+fn turn(gone: &str, new: &str) -> String {
+    match (gone, new) {
+        (gone, "") => format!("without {gone}"),
+        ("", new) => format!("with {new}"),
+        (gone, new) => format!("{gone} → {new}"),
     }
 }
 
@@ -67,27 +74,22 @@ fn values(shown: &Option<Value>) -> BTreeSet<&str> {
 }
 
 /// The words in which two records of the same sort differ, such as `v=spf1 …`.
-fn words(gone: &BTreeSet<&str>, new: &BTreeSet<&str>) -> Option<String> {
-    let (Some(old), Some(now)) = (gone.first(), new.first()) else {
-        return None;
-    };
-    let split = |text: &'_ &str| -> Vec<String> {
+fn words(old: &str, now: &str) -> Option<String> {
+    let split = |text: &str| -> Vec<String> {
         let words = text.split_whitespace();
         words.map(|w| w.trim_end_matches(';').to_owned()).collect()
     };
     let (old, now) = (split(old), split(now));
-    let alike = old.first() == now.first() && now.first()?.starts_with("v=");
-    if !alike || gone.len() + new.len() > 2 {
+    if old.first() != now.first() || !now.first()?.starts_with("v=") {
         return None;
     }
-    let left = old.iter().filter(|w| !now.contains(w)).map(|w| ("-", w));
-    let came = now.iter().filter(|w| !old.contains(w)).map(|w| ("+", w));
-    let told: Vec<String> = left
-        .chain(came)
-        .map(|(sign, word)| format!("{sign}{}", token(word)))
-        .collect();
+    let only = |these: &[String], those: &[String]| {
+        let words = these.iter().filter(|word| !those.contains(word));
+        words.map(|w| token(w)).collect::<Vec<_>>().join(" ")
+    };
+    let (gone, new) = (only(&old, &now), only(&now, &old));
     // The same words in another order are told by the records themselves.
-    (!told.is_empty()).then(|| told.join(" "))
+    (!gone.is_empty() || !new.is_empty()).then(|| turn(&gone, &new))
 }
 
 /// How many lines of a text come and go.
@@ -153,7 +155,7 @@ fn token(value: &str) -> String {
         if letters.len() <= LONGEST_WORD {
             return word.to_owned();
         }
-        let (head, tail) = (&letters[..16], &letters[letters.len() - 8..]);
+        let (head, tail) = (&letters[..12], &letters[letters.len() - 16..]);
         format!("{}…{}", String::from_iter(head), String::from_iter(tail))
     };
     value.split(' ').map(word).collect::<Vec<_>>().join(" ")
@@ -199,15 +201,15 @@ mod tests {
     fn only_what_differs_of_a_set_is_told() {
         for (before, after, told) in [
             (&[][..], &["a", "b"][..], "a, b"),
-            (&["a"], &["a", "b"], "+b"),
-            (&["a", "b"], &["b"], "-a"),
+            (&["a"], &["a", "b"], "with b"),
+            (&["a", "b"], &["b"], "without a"),
             (&["a"], &[], "a"),
             (&["a"], &["b"], "a → b"),
             (&["a"], &["a"], ""),
             (
                 &["v=spf1 ip4:192.0.2.1 mx ~all", "x"],
                 &["v=spf1 ip4:192.0.2.2 mx -all", "x"],
-                "-ip4:192.0.2.1 -~all +ip4:192.0.2.2 +-all",
+                "ip4:192.0.2.1 ~all → ip4:192.0.2.2 -all",
             ),
             (
                 &["v=spf1 mx a"],
@@ -222,10 +224,10 @@ mod tests {
     #[test]
     fn keys_are_shortened_in_the_middle() {
         let key = format!(
-            "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG{}IDAQAB",
+            "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG{}gaQIDAQAB",
             "x".repeat(300)
         );
-        assert_eq!(token(&key), "v=DKIM1; k=rsa; p=MIIBIjANBgkqhk…xxIDAQAB");
+        assert_eq!(token(&key), "v=DKIM1; k=rsa; p=MIIBIjANBg…xxxxxxxgaQIDAQAB");
     }
 
     #[test]

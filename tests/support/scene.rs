@@ -203,7 +203,8 @@ impl Scene {
         let answer = match rest.split_whitespace().collect::<Vec<_>>()[..] {
             ["absent"] => Answer::File(None),
             ["unreadable"] => {
-                Answer::Failed(Blocked::new("the file could not be read on the server"))
+                let why = format!("{path} on the server could not be read");
+                Answer::Failed(Blocked::new(why))
             }
             ["with"] => {
                 let mut file = old.unwrap_or_else(|| panic!("{line}: there is no such file"));
