@@ -265,6 +265,12 @@ fn ask_server(remote: &dyn Remote, probes: Vec<Probe>) -> Result<Vec<(Probe, Ans
             .map(|answer| parse_files(&answer, paths.len()))
             .unwrap_or_default();
         for (probe, file) in files.into_iter().zip(contents) {
+            let file = match (&probe, file) {
+                (Probe::File(path), Answer::Failed(_)) => Answer::Failed(Blocked::new(format!(
+                    "{path} on the server could not be read"
+                ))),
+                (_, file) => file,
+            };
             filed.push((probe, file));
         }
     }

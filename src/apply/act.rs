@@ -14,7 +14,7 @@ use super::stop;
 use crate::acme::{Ended, Issued};
 use crate::failure::{Context, Failure, Result};
 use crate::kinds::shell;
-use crate::ledger::Ledger;
+use crate::ledger::{Edit, Ledger, Made};
 use crate::observe::World;
 use crate::plan::Plan;
 use crate::remote::Script;
@@ -320,6 +320,15 @@ impl Pass<'_> {
         }
         if write.before.values != want.values || write.before.ttl != want.ttl {
             zone::write(zone.as_ref(), &write.apex, &write.before, &want).await?;
+        }
+        if write.from_key.is_some() {
+            // The plan could not know these values.
+            let made = want.values.difference(&write.before.values);
+            let made = made.map(|value| Made::Value {
+                key: want.key.clone(),
+                value: value.clone(),
+            });
+            self.book.note(&made.map(Edit::Add).collect::<Vec<_>>());
         }
         let note = |shown: usize, all: usize| {
             if shown == all {

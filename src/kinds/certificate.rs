@@ -67,7 +67,7 @@ impl Wish {
     /// Why a new one is needed, and the names of the present one.
     fn due(&self, seen: &Seen) -> Result<Option<Due>, Blocked> {
         let Some(chain) = seen.file(&self.chain())? else {
-            return Ok(Some(("none there yet".into(), None)));
+            return Ok(Some(("no certificate yet".into(), None)));
         };
         let Ok(present) = acme::Certificate::parse(&chain.content) else {
             return Ok(Some(("the present one cannot be read".into(), None)));

@@ -119,9 +119,11 @@ impl Resource for UsersWish {
             entries,
             seen: file.map(|f| f.content.clone()),
         };
-        let mut change = Change::new(self.id(), sign, why.join(", "), Action::Users(write))
-            .after(shown_after)
-            .ledger(edits);
+        let mut change =
+            Change::new(self.id(), sign, why.join("; "), Action::Users(write)).ledger(edits);
+        if sign != Sign::Delete {
+            change = change.after(shown_after);
+        }
         if sign != Sign::Create {
             change = change.before(shown_before);
         }
