@@ -37,8 +37,6 @@ mod round_trip;
 #[path = "support/scene.rs"]
 #[allow(dead_code)]
 mod scene;
-#[path = "e2e/terminal.rs"]
-mod terminal;
 #[path = "support/unbound.rs"]
 mod unbound;
 #[path = "support/watch.rs"]
