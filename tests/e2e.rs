@@ -39,5 +39,3 @@ mod round_trip;
 mod scene;
 #[path = "support/unbound.rs"]
 mod unbound;
-#[path = "support/watch.rs"]
-mod watch;
