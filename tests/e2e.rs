@@ -19,8 +19,6 @@ mod judges;
 mod knot;
 #[path = "support/lab.rs"]
 mod lab;
-#[path = "e2e/network.rs"]
-mod network;
 #[allow(clippy::print_stderr)]
 #[path = "support/pebble.rs"]
 mod pebble;
