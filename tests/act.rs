@@ -86,13 +86,9 @@ impl Remote for Server {
             if self.disk_full {
                 return Ok(answer(1, "No space left on device"));
             }
-            let encoded = script.text.split('\'').nth(1).expect("base64");
-            let text = script
-                .text
-                .split("printf %s '")
-                .nth(1)
-                .map_or(encoded, |t| t.split('\'').next().unwrap_or_default());
-            let text = mailctl::kinds::decode(text).expect("base64");
+            let encoded = script.text.split("printf %s '").nth(1).expect("a file");
+            let encoded = encoded.split('\'').next().unwrap_or_default();
+            let text = mailctl::kinds::decode(encoded).expect("base64");
             let ledger = Ledger::parse(&String::from_utf8(text).expect("UTF-8"));
             self.written
                 .lock()

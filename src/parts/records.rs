@@ -195,16 +195,15 @@ fn of_domain(wish: &Wish, name: &Name, domain: &Domain) -> Vec<RrsetWish> {
     for key in dkim::of_domain(wish, name) {
         let values: Vec<String> = key.record.iter().cloned().collect();
         let mut set = maker.whole(key.owner(name), RType::Txt, "DKIM", &values);
+        set.alike = crate::dkim::same_key;
         set.from_key = key.from_key(name);
         set.needs.extend(set.from_key.clone());
         sets.push(set);
     }
-    sets.push(maker.whole(
-        name.child("_dmarc"),
-        RType::Txt,
-        "DMARC",
-        &[dmarc::record(&domain.dmarc)],
-    ));
+    let policy = dmarc::record(&domain.dmarc);
+    let mut set = maker.whole(name.child("_dmarc"), RType::Txt, "DMARC", &[policy]);
+    set.alike = dmarc::same;
+    sets.push(set);
     if domain.autoconfig.0 {
         for (service, port) in [("_submissions._tcp", 465), ("_submission._tcp", 587)] {
             let value = format!("0 1 {port} {}", host.fqdn());
