@@ -78,7 +78,7 @@ impl From<&Plan> for Document {
             after: change.after.clone(),
             sensitive: change.sensitive.clone(),
             danger: change.danger.map(str::to_owned),
-            by_hand: matches!(change.action, crate::resource::Action::ByHand(_)),
+            by_hand: change.action.by_hand(),
         };
         let blocked = |b: &crate::plan::BlockedResource| ShownBlocked {
             id: b.id.clone(),

@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::failure::{Context, Failure, Result};
+use crate::failure::{Context, Result};
 use crate::ledger::{self, Applied, Edit, Ledger};
 use crate::observe::quote;
 use crate::remote::{Remote, Script};
@@ -28,8 +28,8 @@ struct Shared {
 
 struct State {
     ledger: Ledger,
-    /// Private files to be written beside it.
-    files: Vec<(String, Secret)>,
+    /// Private files to be written beside it; without content they go.
+    files: Vec<(String, Option<Secret>)>,
     dirty: bool,
     closing: bool,
 }
@@ -61,7 +61,14 @@ impl Book {
 
     /// Writes a private file on the server when there is time.
     pub fn file(&self, path: String, content: Secret) {
-        self.shared.with(|state| state.files.push((path, content)));
+        self.shared
+            .with(|state| state.files.push((path, Some(content))));
+        self.shared.changed.notify_one();
+    }
+
+    /// Removes such a file again.
+    pub fn remove(&self, path: String) {
+        self.shared.with(|state| state.files.push((path, None)));
         self.shared.changed.notify_one();
     }
 
@@ -118,7 +125,11 @@ async fn write_until_closed(shared: Arc<Shared>) -> Result<()> {
     }
 }
 
-fn write(remote: &dyn Remote, ledger: Option<String>, files: Vec<(String, Secret)>) -> Result<()> {
+fn write(
+    remote: &dyn Remote,
+    ledger: Option<String>,
+    files: Vec<(String, Option<Secret>)>,
+) -> Result<()> {
     let mut script = String::from("set -e; umask 077; mkdir -p /var/lib/mailctl\n");
     let mut put = |path: &str, content: &[u8]| {
         let (to, print) = (quote(path), crate::kinds::print(content));
@@ -128,12 +139,19 @@ fn write(remote: &dyn Remote, ledger: Option<String>, files: Vec<(String, Secret
         put(ledger::PATH, text.as_bytes());
     }
     for (path, content) in &files {
-        put(path, content.expose().as_bytes());
+        if let Some(content) = content {
+            put(path, content.expose().as_bytes());
+        }
+    }
+    for (path, _) in files.iter().filter(|(_, content)| content.is_none()) {
+        script.push_str(&format!("rm -f {0} {0}.before\n", quote(path)));
     }
     let output = remote.run(&Script::new(script))?;
     if output.code == 0 {
         return Ok(());
     }
-    Err(Failure::new(format!("{} on the server could not be written: {}", ledger::PATH, output.complaint()))
-        .hint("what was made now is not listed, so mailctl will never delete it by itself; free space on the server and run `mailctl apply` again"))
+    Err(output.failure(
+        format!("{} on the server could not be written, so what was made now is not listed and mailctl will never delete it by itself", ledger::PATH),
+        "mend it, then run `mailctl apply` again",
+    ))
 }

@@ -44,7 +44,8 @@ impl Resource for AliasesWish {
 
     fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
         let file = seen.file(&path(&self.domain))?;
-        let present = aliases::parse(&file.map(|f| f.text()).unwrap_or_default()).map_err(|e| {
+        let standing = file.map(|f| f.text()).unwrap_or_default();
+        let present = aliases::parse(&standing).map_err(|e| {
             Blocked::new(format!(
                 "{} on the server cannot be read: {e}",
                 path(&self.domain)
@@ -89,7 +90,7 @@ impl Resource for AliasesWish {
             (_, true) => Sign::Delete,
             _ => Sign::Update,
         };
-        let text = aliases::render(&want).map_err(Blocked::new)?;
+        let text = aliases::rewrite(&standing, &want).map_err(Blocked::new)?;
         let script = switch_in(
             &self.domain,
             "aliases",

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::acme;
 use crate::config::CertificateKey;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::observe::{Seen, quote};
 use crate::plan::Plan;
 use crate::record::Name;
@@ -26,6 +26,8 @@ pub struct Wish {
     pub directory: String,
     /// The key's kind.
     pub key: CertificateKey,
+    /// Whether a person has to show challenges.
+    pub by_hand: bool,
     /// Now, in seconds since 1970.
     pub now: i64,
 }
@@ -91,6 +93,12 @@ impl Wish {
             "it covers names that left mail.yaml".into()
         } else if from.as_deref().is_some_and(|from| from != self.directory) {
             format!("it comes from {}", from.unwrap_or_default())
+        } else if present.key != Some(self.key) {
+            let wanted = match self.key {
+                CertificateKey::P256 => "p256",
+                CertificateKey::Rsa2048 => "rsa2048",
+            };
+            format!("its key is not of the kind {wanted}")
         } else if present.due(self.now) {
             format!("it ends in {days} days: a third of its life is left")
         } else {
@@ -129,6 +137,7 @@ impl Resource for OrderWish {
         let order = Order {
             names: self.0.names.clone(),
             key: self.0.key,
+            by_hand: self.0.by_hand,
         };
         let change = Change::new(self.id(), Sign::Run, why, Action::Order(order))
             .after(json!({"names": self.0.names, "authority": self.0.directory}));
@@ -143,6 +152,8 @@ pub struct Order {
     pub names: Vec<String>,
     /// The key's kind.
     pub key: CertificateKey,
+    /// Whether a person has to show challenges.
+    pub by_hand: bool,
 }
 
 /// A certificate that must be in place, key and chain as one.
@@ -206,12 +217,10 @@ impl Install {
         );
         let output = remote.run(&Script::new(text))?;
         if output.code != 0 {
-            let what = format!(
-                "the new certificate could not be put in place on the server: {}",
-                output.complaint()
-            );
-            return Err(Failure::new(what)
-                .hint("the one that was there still serves; run `mailctl apply` again"));
+            return Err(output.failure(
+                "the new certificate could not be put in place on the server",
+                "the one that was there still serves; run `mailctl apply` again",
+            ));
         }
         Ok(())
     }

@@ -250,8 +250,11 @@ impl Resource for RrsetWish {
         let (apex, set, by_hand) = seen.rrset(&self.holder, &self.key)?;
         let made_later = self.from_key.is_some();
         let (want, edits) = self.desired(set)?;
-        let ttl_differs =
-            self.whole && set.ttl.is_some_and(|ttl| ttl != self.ttl) && !want.is_empty();
+        // A person's form may offer other TTLs than ours.
+        let ttl_differs = self.whole
+            && !by_hand
+            && set.ttl.is_some_and(|ttl| ttl != self.ttl)
+            && !want.is_empty();
         if want == set.values && !ttl_differs && !made_later {
             return Ok(Vec::new());
         }
