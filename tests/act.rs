@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use mailctl::acme::Authority;
 use mailctl::apply::Tools;
 use mailctl::apply::act::{Acted, act};
+use mailctl::apply::stop::Stop;
 use mailctl::config::surroundings::Written;
 use mailctl::config::{DkimAlgorithm, load};
 use mailctl::dns::Dns;
@@ -163,6 +164,7 @@ impl Report for Told {
                     hint.as_deref().unwrap_or("-")
                 ));
             }
+            Event::ChangeWaits { id } => self.0.add(format!("waits {id}")),
             Event::Note { .. } | Event::Plan(_) | Event::Summary(_) => {}
         }
     }
@@ -211,6 +213,7 @@ impl Stage {
             report: Arc::new(Told(log.clone())),
             now: OffsetDateTime::now_utc,
             by: "somebody@somewhere".into(),
+            stop: Stop::default(),
         };
         Self { log, server, tools }
     }
@@ -382,6 +385,28 @@ async fn what_needs_a_person_waits_and_the_rest_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restart_goes_on_for_what_does_not_wait() {
+    let restart = |id: &str, follows: &[&str]| {
+        let mut change = script(id, &format!("ok {id}"));
+        change.follows = follows.iter().map(|id| (*id).to_owned()).collect();
+        change
+    };
+    let stage = Stage::new(false);
+    let changes = vec![
+        by_hand("record"),
+        script("signing", "ok signing").needs(["record".to_owned()]),
+        script("file", "ok file"),
+        restart("for the key", &["signing"]),
+        restart("for both", &["signing", "file"]),
+    ];
+    let acted = stage.act(changes).await;
+    assert!(!acted.failed);
+    assert_eq!(acted.done, ["file", "for both"]);
+    let waits: Vec<String> = acted.waits.into_iter().collect();
+    assert_eq!(waits, ["for the key", "record", "signing"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_ledger_is_written_as_changes_are_made() {
     let stage = Stage::new(false);
     let mut gone = script("gone", "ok");
@@ -407,7 +432,7 @@ async fn a_ledger_that_cannot_be_written_is_told() {
     let told = lines.iter().find(|l| l.contains("No space left on device"));
     let told = told.expect("why");
     assert!(
-        told.contains(ledger::PATH) && told.contains("free space on the server"),
+        told.contains(ledger::PATH) && told.contains("free some space on the server"),
         "{told}"
     );
 }

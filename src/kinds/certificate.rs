@@ -292,6 +292,7 @@ mod tests {
             names: NAMES.map(str::to_owned).into(),
             directory: DIRECTORY.into(),
             key: CertificateKey::P256,
+            by_hand: false,
             now: datetime!(2026-02-01 00:00 UTC).unix_timestamp(),
         }
     }
