@@ -49,7 +49,9 @@ fn watch(secrets: Vec<String>) -> impl FnOnce() -> Vec<String> {
             for process in fs::read_dir("/proc").expect("/proc").flatten() {
                 let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
                 let line = String::from_utf8_lossy(&line).replace('\0', " ");
-                if secrets.iter().any(|secret| line.contains(secret)) {
+                // Tests beside this one log in by swaks, which wants it so.
+                let swaks = line.contains("/swaks ");
+                if !swaks && secrets.iter().any(|secret| line.contains(secret)) {
                     shown.push(line);
                 }
             }
