@@ -27,7 +27,7 @@ use page::{Case, Page};
 use scene::{Looked, Scene};
 
 const MAIL_YAML: &str = include_str!("plans/mail.yaml");
-const RECORD_AGAIN: &str = "record again with `cargo test --test e2e -- --ignored record` (as root), \
+const RECORD_AGAIN: &str = "record again with `make record` (as root), \
                             then look at what `UPDATE=1 cargo test --test plans` changes";
 /// Columns of the plans on the pages.
 const WIDTH: usize = 120;
