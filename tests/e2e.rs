@@ -7,12 +7,16 @@
 mod apply;
 #[path = "e2e/errors.rs"]
 mod errors;
+#[path = "support/knot.rs"]
+mod knot;
 #[path = "support/lab.rs"]
 mod lab;
 #[path = "e2e/network.rs"]
 mod network;
 #[path = "support/pebble.rs"]
 mod pebble;
+#[path = "support/ports.rs"]
+mod ports;
 #[path = "e2e/record.rs"]
 mod record;
 #[path = "e2e/rehearse.rs"]
