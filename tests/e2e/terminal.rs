@@ -172,7 +172,7 @@ fn after_ctrl_c_the_zone_is_tidy_and_the_next_apply_goes_on() {
     lab.write(DOMAINS);
     let child = start(&lab);
     until("apt is at work", || {
-        lab.on_server("pgrep -x apt-get || :") != ""
+        !lab.on_server("pgrep -x apt-get || :").is_empty()
     });
     let (ran, took) = interrupt(child);
     let ran = ran
