@@ -15,7 +15,7 @@ use crate::failure::{Context, Failure, Result};
 use crate::record::Name;
 use crate::secret::Secret;
 pub use certificate::Certificate;
-pub use issue::{Issued, issue};
+pub use issue::{Ended, Issued, Pending, Wanted, issue};
 
 /// A certificate authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +136,15 @@ struct Whose {
 /// wildcard are proven by two values at the same owner.
 pub type Values = BTreeMap<Name, BTreeSet<String>>;
 
+/// What became of showing them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Every authoritative server shows all of them.
+    Everywhere,
+    /// A person has to set some first, and none was set: each text says what to set where.
+    ByHand(Vec<String>),
+}
+
 /// Who can show TXT records to the authority.
 #[async_trait]
 pub trait Challenges: Send + Sync {
@@ -145,10 +154,11 @@ pub trait Challenges: Send + Sync {
     ///
     /// # Errors
     /// When they cannot be shown; nothing is then asked of the authority.
-    async fn present(&self, values: &Values) -> Result<()>;
+    async fn present(&self, values: &Values) -> Result<Shown>;
 
     /// Removes them again, also those that [`Challenges::present`] did not
-    /// come to show. Called once for each `present`, whatever happened.
+    /// come to show. Called once for each `present`, whatever happened, unless
+    /// that left it to a person.
     ///
     /// # Errors
     /// When something stays behind; the certificate is not held up by it.

@@ -3,6 +3,7 @@
 
 pub mod act;
 pub mod book;
+mod certify;
 pub mod stop;
 pub mod verify;
 
@@ -20,7 +21,7 @@ use crate::observe::World;
 use crate::plan::Plan;
 use crate::render::{self, Document};
 use crate::report::{Event, Report, Summary};
-use crate::resource::Action;
+use crate::resource::{Action, Change, RrsetWrite};
 use crate::survey::{Survey, survey};
 use crate::vault::{self, Vault};
 use crate::zone::manual;
@@ -66,13 +67,14 @@ pub struct Consent<'a> {
 pub async fn apply(tools: &Tools, consent: &Consent<'_>) -> Result<Exit> {
     let begun = Instant::now();
     let mut summary = Summary::default();
+    let (mut waits, mut notes) = (BTreeSet::new(), Vec::new());
     for pass in 0..PASSES {
         let passwords = vault::passwords(&tools.vault, &tools.config)?;
         let looked = survey(&tools.world, &tools.config, &passwords, (tools.now)());
         let survey = unless(&tools.stop, !summary.done.is_empty(), looked).await??;
         let document = Document::from(&survey.plan);
         summary.unchanged = survey.plan.unchanged;
-        summary.notes.clone_from(&survey.plan.notes);
+        summary.notes = [survey.plan.notes.clone(), notes.clone()].concat();
         summary.left = survey.plan.changes.iter().map(|c| c.id.clone()).collect();
         if survey.plan.is_empty() {
             let changed = !summary.done.is_empty();
@@ -83,7 +85,7 @@ pub async fn apply(tools: &Tools, consent: &Consent<'_>) -> Result<Exit> {
             guard(tools, &survey.plan, &document, consent)?;
             tools.stop.listen()?;
         }
-        if only_by_hand(&survey.plan) {
+        if only_waits(&survey.plan, &waits) {
             return end(tools, person(summary, &survey.plan), begun, Exit::Person);
         }
         if pass > 0 || consent.digest.is_some() {
@@ -91,6 +93,9 @@ pub async fn apply(tools: &Tools, consent: &Consent<'_>) -> Result<Exit> {
         }
         let acted = act::act(tools, &survey.plan, survey.ledger).await;
         summary.done.extend(acted.done);
+        summary.by_hand = acted.by_hand;
+        waits = acted.waits;
+        notes.extend(acted.notes);
         if acted.failed || tools.stop.is_asked() {
             summary.left = acted.left;
             // What was cut off may have begun.
@@ -160,39 +165,55 @@ fn guard(tools: &Tools, plan: &Plan, document: &Document, consent: &Consent) -> 
     }
 }
 
-fn only_by_hand(plan: &Plan) -> bool {
-    let by_hand: BTreeSet<&String> = plan
+/// Whether a person has to act before anything more can be done: everything
+/// left is by hand, waited already in the pass before, or comes after such.
+fn only_waits(plan: &Plan, waited: &BTreeSet<String>) -> bool {
+    let mut waits: BTreeSet<&String> = plan
         .changes
         .iter()
-        .filter(|c| matches!(c.action, Action::ByHand(_)))
+        .filter(|c| matches!(c.action, Action::ByHand(_)) || waited.contains(&c.id))
         .map(|c| &c.id)
         .collect();
-    !by_hand.is_empty()
-        && plan.blocked.is_empty()
-        && plan.changes.iter().all(|c| {
-            by_hand.contains(&c.id)
-                || c.needs.iter().any(|n| by_hand.contains(n))
-                || only_after(plan, &c.id, &by_hand)
-        })
-}
-
-/// A service that would only be restarted for what waits itself.
-fn only_after(plan: &Plan, id: &str, by_hand: &BTreeSet<&String>) -> bool {
-    id == "service chasquid"
-        && plan.changes.iter().all(|c| {
-            c.id == id || by_hand.contains(&c.id) || c.needs.iter().any(|n| by_hand.contains(n))
-        })
+    let (planned, mut before) = (plan.changes.len(), 0);
+    while waits.len() > before {
+        before = waits.len();
+        let after = plan.changes.iter().filter(|c| {
+            let mut follows = c.follows.iter().filter(|id| plan.changes(id)).peekable();
+            c.needs.iter().any(|id| waits.contains(id))
+                || (follows.peek().is_some() && follows.all(|id| waits.contains(id)))
+        });
+        waits.extend(after.map(|c| &c.id).collect::<Vec<_>>());
+    }
+    before > 0 && before == planned && plan.blocked.is_empty()
 }
 
 fn person(mut summary: Summary, plan: &Plan) -> Summary {
     summary.outcome = "person";
-    for change in &plan.changes {
-        if let Action::ByHand(write) = &change.action {
-            summary
-                .by_hand
-                .push(manual::instruction(&write.apex, &write.before, &write.want));
-        }
-    }
+    let by_hand = plan
+        .changes
+        .iter()
+        .filter_map(|change| match &change.action {
+            Action::ByHand(write) => Some((change, write)),
+            _ => None,
+        });
+    // What has to wait for other things, as MX for a server that answers, comes last.
+    let waits = |change: &Change| change.needs.iter().any(|id| plan.changes(id));
+    let (later, now): (Vec<_>, Vec<_>) = by_hand.partition(|(change, _)| waits(change));
+    let text = |write: &RrsetWrite| manual::instruction(&write.apex, &write.before, &write.want);
+    let now = now.into_iter().map(|(_, write)| text(write));
+    let later = later.into_iter().map(|(change, write)| {
+        let before: Vec<&str> = change
+            .needs
+            .iter()
+            .map(String::as_str)
+            .filter(|id| plan.changes(id))
+            .collect();
+        format!("last, after {}:\n{}", before.join(", "), text(write))
+    });
+    summary.by_hand = now
+        .chain(std::mem::take(&mut summary.by_hand))
+        .chain(later)
+        .collect();
     summary
 }
 

@@ -1,6 +1,7 @@
 //! The DNS as it is seen from outside: through a resolver, and at the very
 //! servers that answer for a zone.
 
+mod alias;
 mod answer;
 mod authorities;
 mod cut;

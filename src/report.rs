@@ -42,6 +42,11 @@ pub enum Event {
         /// How long it took.
         seconds: f64,
     },
+    /// A change waits for a person.
+    ChangeWaits {
+        /// Its id.
+        id: String,
+    },
     /// A change failed.
     ChangeFailed {
         /// Its id.
@@ -87,7 +92,8 @@ pub struct JsonLines;
 
 impl Report for JsonLines {
     fn event(&self, event: &Event) {
-        if matches!(event, Event::Note { .. }) {
+        // The summary says what is left.
+        if matches!(event, Event::Note { .. } | Event::ChangeWaits { .. }) {
             return;
         }
         if let Ok(line) = serde_json::to_string(event) {
@@ -118,6 +124,12 @@ impl Report for Lines {
                 say(&format!(
                     "  {} {id} ({seconds:.1} s)",
                     self.paint.with("32", "done")
+                ));
+            }
+            Event::ChangeWaits { id } if !self.quiet => {
+                say(&format!(
+                    "  {} {id} waits for what is to be set by hand",
+                    self.paint.with("33", "left")
                 ));
             }
             Event::ChangeFailed { .. } => say(&failed(event, self.paint)),
@@ -174,7 +186,9 @@ impl Report for Bars {
                     bar.set_message(text.clone());
                 }
             }),
-            Event::ChangeDone { id, .. } | Event::ChangeFailed { id, .. } => {
+            Event::ChangeDone { id, .. }
+            | Event::ChangeWaits { id }
+            | Event::ChangeFailed { id, .. } => {
                 if let Some(bar) = self.with(|running| running.remove(id)) {
                     bar.finish_and_clear();
                 }

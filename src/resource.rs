@@ -113,6 +113,9 @@ pub struct Change {
     pub danger: Option<&'static str>,
     /// Ids of changes that must be done before this one, where they are in the plan at all.
     pub needs: Vec<String>,
+    /// Ids that it brings into effect, such as files by a restart: it comes
+    /// after them, and where all of them wait for a person, it waits too.
+    pub follows: Vec<String>,
     /// What the ledger on the server learns from it.
     pub ledger: Vec<ledger::Edit>,
     /// The deed.
@@ -131,6 +134,7 @@ impl Change {
             sensitive: Vec::new(),
             danger: None,
             needs: Vec::new(),
+            follows: Vec::new(),
             ledger: Vec::new(),
             action,
         }
@@ -154,6 +158,13 @@ impl Change {
     #[must_use]
     pub fn needs(mut self, ids: impl IntoIterator<Item = String>) -> Self {
         self.needs.extend(ids);
+        self
+    }
+
+    /// Brings these changes into effect.
+    #[must_use]
+    pub fn follows(mut self, ids: impl IntoIterator<Item = String>) -> Self {
+        self.follows.extend(ids);
         self
     }
 
@@ -217,5 +228,14 @@ impl Action {
     /// Whether it runs on the server, where one deed follows the other.
     pub fn on_server(&self) -> bool {
         !matches!(self, Self::Rrset(_) | Self::Order(_) | Self::ByHand(_))
+    }
+
+    /// Whether a person has a part in it.
+    pub fn by_hand(&self) -> bool {
+        match self {
+            Self::ByHand(_) => true,
+            Self::Order(order) => order.by_hand,
+            _ => false,
+        }
     }
 }

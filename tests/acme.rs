@@ -21,7 +21,9 @@ use async_trait::async_trait;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use mailctl::acme::{self, Account, Authority, Certificate, Challenges, Issued, Values};
+use mailctl::acme::{
+    self, Account, Authority, Certificate, Challenges, Ended, Issued, Shown, Values, Wanted,
+};
 use mailctl::config::CertificateKey;
 use mailctl::failure::{Failure, Result};
 use mailctl::record::Name;
@@ -47,6 +49,8 @@ enum Fault {
     Refused,
     /// The provider never answers.
     Hangs,
+    /// Nobody has set them yet.
+    ByHand,
 }
 
 impl<'a> Txt<'a> {
@@ -70,8 +74,11 @@ impl<'a> Txt<'a> {
 
 #[async_trait]
 impl Challenges for Txt<'_> {
-    async fn present(&self, values: &Values) -> Result<()> {
+    async fn present(&self, values: &Values) -> Result<Shown> {
         self.presented.lock().expect("a list").push(values.clone());
+        if self.fault == Fault::ByHand {
+            return Ok(Shown::ByHand(vec!["set them".into()]));
+        }
         for (owner, texts) in values {
             for text in texts {
                 let text = if self.fault == Fault::WrongValue {
@@ -85,7 +92,7 @@ impl Challenges for Txt<'_> {
         match self.fault {
             Fault::Refused => Err(Failure::new("the provider refuses")),
             Fault::Hangs => std::future::pending().await,
-            Fault::None | Fault::WrongValue => Ok(()),
+            Fault::None | Fault::WrongValue | Fault::ByHand => Ok(Shown::Everywhere),
         }
     }
 
@@ -120,10 +127,24 @@ async fn issue(
     key: CertificateKey,
     txt: &Txt<'_>,
 ) -> Result<Issued> {
-    let wanted = names(wanted);
+    match ended(account, &ordered(wanted, key), txt).await? {
+        Ended::Issued(issued) => Ok(issued),
+        Ended::ByHand(_, steps) => panic!("a person has to {steps:?}"),
+    }
+}
+
+fn ordered(wanted: &[&str], key: CertificateKey) -> Wanted {
+    Wanted {
+        names: names(wanted),
+        key,
+        pending: None,
+    }
+}
+
+async fn ended(account: &Account, wanted: &Wanted, txt: &Txt<'_>) -> Result<Ended> {
     // An order can run beside other work, on any thread.
-    let order: Pin<Box<dyn Future<Output = Result<Issued>> + Send + '_>> =
-        Box::pin(acme::issue(account, &wanted, key, txt, &|_| {}));
+    let order: Pin<Box<dyn Future<Output = Result<Ended>> + Send + '_>> =
+        Box::pin(acme::issue(account, wanted, txt, &|_| {}));
     order.await
 }
 
@@ -183,15 +204,11 @@ async fn a_wildcard_its_name_and_a_host_are_issued_in_one_order_and_renewed() {
     let said = Mutex::new(Vec::new());
     let report = |line: &str| said.lock().expect("lines").push(line.to_owned());
 
-    let first = acme::issue(
-        &account,
-        &names(&NAMES),
-        CertificateKey::P256,
-        &txt,
-        &report,
-    )
-    .await
-    .expect("a certificate");
+    let wanted = ordered(&NAMES, CertificateKey::P256);
+    let first = acme::issue(&account, &wanted, &txt, &report).await;
+    let Ended::Issued(first) = first.expect("a certificate") else {
+        panic!("nothing is left to a person");
+    };
 
     let presented = txt.presented();
     assert_eq!(presented.len(), 1, "all values at once");
@@ -247,7 +264,10 @@ async fn a_wildcard_its_name_and_a_host_are_issued_in_one_order_and_renewed() {
         .await
         .expect("a renewal");
     assert_ne!(first.chain_pem, second.chain_pem);
-    for issued in [&first, &second] {
+    for (issued, kind) in [
+        (&first, CertificateKey::P256),
+        (&second, CertificateKey::Rsa2048),
+    ] {
         openssl(&["pkey", "-check", "-noout"], issued.key_pem.expose());
         let key = rcgen::KeyPair::from_pem(issued.key_pem.expose()).expect("a PKCS#8 key");
         let seen = Certificate::parse(issued.chain_pem.as_bytes()).expect("a chain");
@@ -255,6 +275,7 @@ async fn a_wildcard_its_name_and_a_host_are_issued_in_one_order_and_renewed() {
             rcgen::PublicKeyData::subject_public_key_info(&key),
             seen.spki_der
         );
+        assert_eq!(seen.key, Some(kind));
         assert!(!format!("{issued:?}").contains("PRIVATE KEY"));
     }
 }
@@ -358,6 +379,54 @@ async fn challenges_are_removed_when_the_order_is_interrupted() {
             .await
             .is_empty()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_waits_for_a_person_keeps_its_challenges() {
+    let Some(pebble) = Pebble::start(&Options::default()) else {
+        return;
+    };
+    let (account, _) = Account::create(&authority(&pebble))
+        .await
+        .expect("an account");
+    let mut wanted = ordered(&NAMES, CertificateKey::P256);
+    let waiting = async |wanted: &Wanted| {
+        let by_hand = Txt::new(&pebble, Fault::ByHand);
+        let Ended::ByHand(pending, steps) =
+            ended(&account, wanted, &by_hand).await.expect("it waits")
+        else {
+            panic!("issued without a challenge");
+        };
+        assert_eq!(steps, ["set them"]);
+        assert!(by_hand.cleared().is_empty(), "what a person sets is theirs");
+        (pending, by_hand.presented())
+    };
+    let (pending, first) = waiting(&wanted).await;
+    wanted.pending = Some(pending.clone());
+    assert_eq!(
+        waiting(&wanted).await,
+        (pending.clone(), first.clone()),
+        "the same values again"
+    );
+
+    let other = Wanted {
+        pending: Some(pending),
+        ..ordered(&["example.test"], CertificateKey::P256)
+    };
+    assert_ne!(
+        waiting(&other).await.1,
+        first,
+        "other names are another order"
+    );
+
+    let txt = Txt::new(&pebble, Fault::None);
+    let issued = ended(&account, &wanted, &txt).await.expect("an end");
+    assert!(matches!(issued, Ended::Issued(_)));
+    assert_eq!(txt.presented(), first);
+    // An order that has ended is not gone on with.
+    let again = ended(&account, &wanted, &txt).await.expect("an end");
+    assert!(matches!(again, Ended::Issued(_)));
+    assert_ne!(txt.presented()[1], first[0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,8 +5,16 @@
 
 #[path = "e2e/apply.rs"]
 mod apply;
+#[path = "support/bind.rs"]
+mod bind;
+#[path = "e2e/elsewhere.rs"]
+mod elsewhere;
 #[path = "e2e/errors.rs"]
 mod errors;
+#[path = "e2e/hands.rs"]
+mod hands;
+#[path = "support/judges.rs"]
+mod judges;
 #[path = "support/knot.rs"]
 mod knot;
 #[path = "support/lab.rs"]
@@ -17,10 +25,14 @@ mod network;
 mod pebble;
 #[path = "support/ports.rs"]
 mod ports;
+#[path = "support/powerdns.rs"]
+mod powerdns;
 #[path = "e2e/record.rs"]
 mod record;
 #[path = "e2e/rehearse.rs"]
 mod rehearse;
+#[path = "e2e/round_trip.rs"]
+mod round_trip;
 #[path = "support/scene.rs"]
 #[allow(dead_code)]
 mod scene;
@@ -28,5 +40,7 @@ mod scene;
 mod secrets;
 #[path = "e2e/terminal.rs"]
 mod terminal;
+#[path = "support/unbound.rs"]
+mod unbound;
 #[path = "support/watch.rs"]
 mod watch;

@@ -19,7 +19,7 @@ use mailctl::config::{Config, SecretRef, load};
 use mailctl::diagnostic::draw;
 use mailctl::plan::Plan;
 use mailctl::render::{self, Document, Paint};
-use mailctl::resource::{Probe, Resource};
+use mailctl::resource::Probe;
 use mailctl::secret::Secret;
 use serde_json::Value;
 

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
+use crate::config::CertificateKey;
 use crate::failure::{Context, Failure, Result};
 
 /// What mailctl needs to know of the first certificate of a chain.
@@ -20,6 +23,8 @@ pub struct Certificate {
     pub issuer: String,
     /// Its public key, as `openssl pkey -pubout -outform DER` prints it.
     pub spki_der: Vec<u8>,
+    /// What kind of key that is; `None`: one that mailctl never orders.
+    pub key: Option<CertificateKey>,
     /// Whether it names itself as issuer.
     pub self_signed: bool,
 }
@@ -54,6 +59,7 @@ impl Certificate {
             not_after: parsed.validity().not_after.timestamp(),
             issuer: parsed.issuer().to_string(),
             spki_der: parsed.public_key().raw.to_vec(),
+            key: kind(parsed.public_key()),
             self_signed: parsed.issuer().as_raw() == parsed.subject().as_raw(),
         })
     }
@@ -70,6 +76,14 @@ impl Certificate {
         names
             .into_iter()
             .all(|name| self.names.contains(&name.as_ref().to_ascii_lowercase()))
+    }
+}
+
+fn kind(key: &SubjectPublicKeyInfo<'_>) -> Option<CertificateKey> {
+    match key.parsed().ok()? {
+        PublicKey::EC(point) if point.key_size() == 256 => Some(CertificateKey::P256),
+        PublicKey::RSA(rsa) if rsa.key_size() == 2048 => Some(CertificateKey::Rsa2048),
+        _ => None,
     }
 }
 
@@ -107,6 +121,7 @@ mod tests {
         assert_eq!((seen.not_after - seen.not_before) / DAY, 90);
         assert!(seen.self_signed);
         assert_eq!(seen.spki_der, spki);
+        assert_eq!(seen.key, Some(CertificateKey::P256));
         assert!(seen.covers(["Example.test"]) && seen.covers(Vec::<String>::new()));
         assert!(!seen.covers(["example.test", "smtp.example.test"]));
     }

@@ -11,9 +11,10 @@ use rcgen::{
     CertificateParams, CertificateSigningRequest, DistinguishedName, KeyPair,
     PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize,
 };
+use serde::{Deserialize, Serialize};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::{Account, Certificate, Challenges, Values, refusal};
+use super::{Account, Certificate, Challenges, Shown, Values, refusal};
 use crate::config::CertificateKey;
 use crate::failure::{Context, Failure, Result};
 use crate::record::Name;
@@ -39,8 +40,38 @@ pub struct Issued {
     pub not_after: i64,
 }
 
-/// Orders a certificate for exactly `names` (wildcards as `*.example.com`)
-/// with a new key. `report` hears what is being done.
+/// What is ordered.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The names, wildcards as `*.example.com`: exactly these.
+    pub names: Vec<String>,
+    /// The kind of the new key.
+    pub key: CertificateKey,
+    /// An order of an earlier time that waited for a person. Where it still
+    /// does, it is gone on with: its challenges keep their values, a new
+    /// order's would be others.
+    pub pending: Option<Pending>,
+}
+
+/// An order whose challenges a person has to show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Its URL, which only its account can read (RFC 8555 section 7.1.3).
+    pub url: String,
+    /// Its names, sorted.
+    pub names: BTreeSet<String>,
+}
+
+/// How an order ended for now.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    /// With a certificate.
+    Issued(Issued),
+    /// A person has to show challenges first; each text says what to set where.
+    ByHand(Pending, Vec<String>),
+}
+
+/// Orders a certificate with a new key. `report` hears what is being done.
 ///
 /// The challenges are removed whatever happens: also after a failure, and when
 /// this future is dropped on a multi-threaded runtime, whose thread then waits
@@ -51,35 +82,50 @@ pub struct Issued {
 /// What the authority said, by name, and what can be done about it.
 pub async fn issue(
     account: &Account,
-    names: &[String],
-    key: CertificateKey,
+    wanted: &Wanted,
     challenges: &dyn Challenges,
     report: &(dyn Fn(&str) + Sync),
-) -> Result<Issued> {
-    let names: BTreeSet<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
-    let identifiers: Vec<Identifier> = names.iter().cloned().map(Identifier::Dns).collect();
+) -> Result<Ended> {
+    let names: BTreeSet<String> = wanted
+        .names
+        .iter()
+        .map(|name| name.to_ascii_lowercase())
+        .collect();
     let told = |what: &str, error| refusal::failure(what, &account.authority, error);
 
-    report("ordering a certificate");
-    let mut order = account
-        .inner
-        .new_order(&NewOrder::new(&identifiers))
-        .await
-        .map_err(|error| {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            told(
-                &format!("cannot order a certificate for {}", names.join(", ")),
-                error,
-            )
-        })?;
-    let values = pending(&mut order, account).await?;
+    let kept = match wanted
+        .pending
+        .as_ref()
+        .filter(|pending| pending.names == names)
+    {
+        Some(pending) => reopened(account, pending).await?,
+        None => None,
+    };
+    let mut order = match kept {
+        Some(order) => order,
+        None => {
+            report("ordering a certificate");
+            ordered(account, &names).await?
+        }
+    };
+    let values = open_challenges(&mut order, account).await?;
     if !values.is_empty() {
-        let cleanup = Cleanup {
+        let mut cleanup = Cleanup {
             challenges,
             values: &values,
             armed: true,
         };
-        let proven = prove(&mut order, account, challenges, &values, report).await;
+        report(&format!("showing the challenges at {}", listed(&values)));
+        let shown = challenges.present(&values).await;
+        if let Ok(Shown::ByHand(steps)) = shown {
+            cleanup.armed = false;
+            let url = order.url().to_owned();
+            return Ok(Ended::ByHand(Pending { url, names }, steps));
+        }
+        let proven = match shown {
+            Ok(_) => prove(&mut order, account, report).await,
+            Err(failure) => Err(failure),
+        };
         report("removing the challenges");
         let cleared = cleanup.run().await;
         proven?;
@@ -89,7 +135,7 @@ pub async fn issue(
     }
 
     report("waiting for the certificate");
-    let (request, key_pem) = request(names.iter().cloned().collect(), key).await?;
+    let (request, key_pem) = request(names.iter().cloned().collect(), wanted.key).await?;
     order
         .finalize_csr(request.der())
         .await
@@ -106,16 +152,46 @@ pub async fn issue(
         ));
     }
     let names = names.into_iter().collect();
-    Ok(Issued {
+    Ok(Ended::Issued(Issued {
         chain_pem,
         key_pem,
         names,
         not_after: certificate.not_after,
+    }))
+}
+
+async fn ordered(account: &Account, names: &BTreeSet<String>) -> Result<Order> {
+    let identifiers: Vec<Identifier> = names.iter().cloned().map(Identifier::Dns).collect();
+    let order = account.inner.new_order(&NewOrder::new(&identifiers)).await;
+    order.map_err(|error| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let what = format!("cannot order a certificate for {}", names.join(", "));
+        refusal::failure(&what, &account.authority, error)
     })
 }
 
+/// The order that waited, if the authority still knows it and can go on with it.
+async fn reopened(account: &Account, pending: &Pending) -> Result<Option<Order>> {
+    match account.inner.order(pending.url.clone()).await {
+        Ok(mut order) => {
+            let open = matches!(
+                order.state().status,
+                OrderStatus::Pending | OrderStatus::Ready
+            );
+            Ok(open.then_some(order))
+        }
+        // It expired, or its account is another one by now.
+        Err(Error::Api(_)) => Ok(None),
+        Err(error) => Err(refusal::failure(
+            "cannot read the order",
+            &account.authority,
+            error,
+        )),
+    }
+}
+
 /// The TXT values for all names that are still to be proven.
-async fn pending(order: &mut Order, account: &Account) -> Result<Values> {
+async fn open_challenges(order: &mut Order, account: &Account) -> Result<Values> {
     let told = |error| refusal::failure("cannot read the order", &account.authority, error);
     let mut values = Values::new();
     let mut authorizations = order.authorizations();
@@ -150,19 +226,10 @@ async fn pending(order: &mut Order, account: &Account) -> Result<Values> {
     Ok(values)
 }
 
-/// Shows the values, calls the authority to look, and waits for what it says.
-async fn prove(
-    order: &mut Order,
-    account: &Account,
-    challenges: &dyn Challenges,
-    values: &Values,
-    report: &(dyn Fn(&str) + Sync),
-) -> Result<()> {
+/// Calls the authority to look, and waits for what it says.
+async fn prove(order: &mut Order, account: &Account, report: &(dyn Fn(&str) + Sync)) -> Result<()> {
     const WHAT: &str = "the proof of a name failed";
     let told = |error| refusal::failure(WHAT, &account.authority, error);
-    report(&format!("showing the challenges at {}", listed(values)));
-    challenges.present(values).await?;
-
     report("waiting for the authority to look");
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {

@@ -2,25 +2,24 @@
 //! one deed follows the other; zones and authority work meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::Tools;
 use super::book::Book;
+use super::certify::{Kept, certify};
 use super::stop;
-use crate::acme::{self, Issued};
+use crate::acme::{Ended, Issued};
 use crate::failure::{Context, Failure, Result};
 use crate::kinds::shell;
-use crate::ledger::Ledger;
+use crate::ledger::{Edit, Ledger, Made};
 use crate::observe::World;
 use crate::plan::Plan;
-use crate::record::{Rrset, RrsetKey};
 use crate::remote::Script;
 use crate::report::Event;
 use crate::resource::{Action, Change, RrsetWrite};
-use crate::secret::Secret;
 use crate::zone;
 
 /// How long a record may take to reach every authoritative server.
@@ -34,6 +33,12 @@ pub struct Acted {
     pub left: Vec<String>,
     /// Whether anything failed; what waits for a person is no failure.
     pub failed: bool,
+    /// Ids that wait for a person.
+    pub waits: BTreeSet<String>,
+    /// What that person has to do, where the plan could not know it.
+    pub by_hand: Vec<String>,
+    /// Remarks.
+    pub notes: Vec<String>,
 }
 
 /// How a change ended, for those that need it.
@@ -51,6 +56,8 @@ enum End {
 struct Results {
     records: BTreeMap<String, String>,
     certificate: Option<Issued>,
+    by_hand: Vec<String>,
+    notes: Vec<String>,
 }
 
 struct Pass<'a> {
@@ -58,7 +65,7 @@ struct Pass<'a> {
     ends: watch::Sender<BTreeMap<String, End>>,
     results: Mutex<Results>,
     book: Book,
-    account: Option<Secret>,
+    kept: Kept,
 }
 
 /// Does all changes of a plan; stops beginning new ones at the first failure.
@@ -69,25 +76,28 @@ pub async fn act(tools: &Tools, plan: &Plan, ledger: Ledger) -> Acted {
         ends: watch::Sender::new(BTreeMap::new()),
         results: Mutex::default(),
         book,
-        account: None,
+        kept: Kept::default(),
     };
     let orders = plan
         .changes
         .iter()
         .any(|c| matches!(c.action, Action::Order(_)));
     let prepared = if orders {
-        read_account(tools).await
+        Kept::read(tools).await
     } else {
-        Ok(None)
+        Ok(Kept::default())
     };
     match prepared {
-        Ok(account) => pass.account = account,
+        Ok(kept) => pass.kept = kept,
         Err(failure) => {
             tools.report.event(&failed_event("order", &failure));
             return Acted {
                 done: Vec::new(),
                 left: plan.changes.iter().map(|c| c.id.clone()).collect(),
                 failed: true,
+                waits: BTreeSet::new(),
+                by_hand: Vec::new(),
+                notes: Vec::new(),
             };
         }
     }
@@ -95,20 +105,23 @@ pub async fn act(tools: &Tools, plan: &Plan, ledger: Ledger) -> Acted {
     let mut last_on_server: Option<&str> = None;
     let mut all = Vec::new();
     for change in &plan.changes {
-        let needs: Vec<&str> = change
-            .needs
-            .iter()
-            .map(String::as_str)
-            .filter(|n| planned.contains(n))
-            .collect();
-        let after = if change.action.on_server() {
-            last_on_server.replace(&change.id)
-        } else {
-            None
+        let in_plan = |ids: &'_ [String]| -> Vec<String> {
+            let planned = ids.iter().filter(|id| planned.contains(id.as_str()));
+            planned.cloned().collect()
         };
-        all.push(pass.one(change, needs, after));
+        let before = Before {
+            needs: in_plan(&change.needs),
+            follows: in_plan(&change.follows),
+            after: if change.action.on_server() {
+                last_on_server.replace(&change.id)
+            } else {
+                None
+            },
+        };
+        all.push(pass.one(change, before));
     }
     futures_util::future::join_all(all).await;
+    let results = pass.results(std::mem::take);
     let ends = pass.ends.borrow().clone();
     let mut failed = ends.values().any(|end| *end == End::Failed);
     let booked = tokio::select! {
@@ -125,10 +138,35 @@ pub async fn act(tools: &Tools, plan: &Plan, ledger: Ledger) -> Acted {
         .iter()
         .partition(|c| ends.get(&c.id) == Some(&End::Done));
     let ids = |changes: Vec<&Change>| changes.into_iter().map(|c| c.id.clone()).collect();
+    let waits = ends.iter().filter(|(_, end)| **end == End::Waits);
     Acted {
         done: ids(done),
         left: ids(left),
         failed,
+        waits: waits.map(|(id, _)| id.clone()).collect(),
+        by_hand: results.by_hand,
+        notes: results.notes,
+    }
+}
+
+/// What must have ended before a change begins.
+struct Before<'a> {
+    needs: Vec<String>,
+    follows: Vec<String>,
+    /// The deed before it on the server.
+    after: Option<&'a str>,
+}
+
+impl Before<'_> {
+    fn ended(&self, ends: &BTreeMap<String, End>) -> bool {
+        let mut ids = self.needs.iter().chain(&self.follows).map(String::as_str);
+        ids.all(|id| ends.contains_key(id)) && self.after.is_none_or(|id| ends.contains_key(id))
+    }
+
+    /// Whether the change has to wait for a person too.
+    fn waits(&self, ends: &BTreeMap<String, End>) -> bool {
+        let waits = |id: &String| ends.get(id) == Some(&End::Waits);
+        self.needs.iter().any(waits) || (!self.follows.is_empty() && self.follows.iter().all(waits))
     }
 }
 
@@ -142,21 +180,14 @@ fn failed_event(id: &str, failure: &Failure) -> Event {
 
 impl Pass<'_> {
     /// Waits for what the change needs, then does it.
-    async fn one(&self, change: &Change, needs: Vec<&str>, after: Option<&str>) {
+    async fn one(&self, change: &Change, before: Before<'_>) {
+        let failed = |ends: &BTreeMap<String, End>| ends.values().any(|end| *end == End::Failed);
         let mut ends = self.ends.subscribe();
         let ready = async {
             let waited = ends
-                .wait_for(|ends| {
-                    ends.values().any(|end| *end == End::Failed)
-                        || (needs.iter().all(|n| ends.contains_key(*n))
-                            && after.is_none_or(|a| ends.contains_key(a)))
-                })
+                .wait_for(|ends| failed(ends) || before.ended(ends))
                 .await;
-            waited.map(|ends| {
-                let failed = ends.values().any(|end| *end == End::Failed);
-                let waits = needs.iter().any(|n| ends.get(*n) == Some(&End::Waits));
-                (failed, waits)
-            })
+            waited.map(|ends| (failed(&ends), before.waits(&ends)))
         };
         let ready = stop::unless(&self.tools.stop, true, ready).await;
         let Ok(Ok((false, waits))) = ready else {
@@ -185,7 +216,7 @@ impl Pass<'_> {
             () = stop::past_patience(&self.tools.stop, &change.action) => Err(stop::cut_off(&change.action)),
         };
         match acted {
-            Ok(()) => {
+            Ok(End::Done) => {
                 self.book.note(&change.ledger);
                 let seconds = begun.elapsed().as_secs_f64();
                 self.tools.report.event(&Event::ChangeDone {
@@ -194,6 +225,12 @@ impl Pass<'_> {
                 });
                 End::Done
             }
+            Ok(end) => {
+                self.tools.report.event(&Event::ChangeWaits {
+                    id: change.id.clone(),
+                });
+                end
+            }
             Err(failure) => {
                 self.tools.report.event(&failed_event(&change.id, &failure));
                 End::Failed
@@ -201,9 +238,9 @@ impl Pass<'_> {
         }
     }
 
-    async fn act(&self, change: &Change) -> Result<()> {
+    async fn act(&self, change: &Change) -> Result<End> {
         match &change.action {
-            Action::Script(script) => self.script(change, script.clone()).await,
+            Action::Script(script) => self.script(change, script.clone()).await?,
             Action::Network(switch) => {
                 let (switch, report, id) =
                     (switch.clone(), self.tools.report.clone(), change.id.clone());
@@ -216,25 +253,20 @@ impl Pass<'_> {
                     };
                     switch.act(remote, &note)
                 })
-                .await
+                .await?
             }
             Action::Users(write) => {
                 let (write, vault) = (write.clone(), self.tools.vault.clone());
                 self.on_server(move |remote| write.act(remote, &vault))
-                    .await
+                    .await?
             }
             Action::DkimKey(make) => {
                 let make = make.clone();
                 let record = self.on_server(move |remote| make.act(remote)).await?;
                 self.results(|results| results.records.insert(change.id.clone(), record));
-                Ok(())
             }
-            Action::Rrset(write) => self.rrset(change, write).await,
-            Action::Order(order) => {
-                let issued = self.order(change, order).await?;
-                self.results(|results| results.certificate = Some(issued));
-                Ok(())
-            }
+            Action::Rrset(write) => self.rrset(change, write).await?,
+            Action::Order(order) => return self.order(change, order).await,
             Action::Install(install) => {
                 let issued = self.results(|results| results.certificate.take());
                 let issued = issued.ok_or_else(|| Failure::new("no certificate was issued"))?;
@@ -242,10 +274,11 @@ impl Pass<'_> {
                 self.on_server(move |remote| {
                     install.act(remote, &issued.chain_pem, &issued.key_pem)
                 })
-                .await
+                .await?
             }
-            Action::ByHand(_) => Ok(()),
+            Action::ByHand(_) => return Ok(End::Waits),
         }
+        Ok(End::Done)
     }
 
     fn results<T>(&self, change: impl FnOnce(&mut Results) -> T) -> T {
@@ -288,6 +321,15 @@ impl Pass<'_> {
         if write.before.values != want.values || write.before.ttl != want.ttl {
             zone::write(zone.as_ref(), &write.apex, &write.before, &want).await?;
         }
+        if write.from_key.is_some() {
+            // The plan could not know these values.
+            let made = want.values.difference(&write.before.values);
+            let made = made.map(|value| Made::Value {
+                key: want.key.clone(),
+                value: value.clone(),
+            });
+            self.book.note(&made.map(Edit::Add).collect::<Vec<_>>());
+        }
         let note = |shown: usize, all: usize| {
             if shown == all {
                 return;
@@ -314,34 +356,25 @@ impl Pass<'_> {
         &self,
         change: &Change,
         order: &crate::kinds::certificate::Order,
-    ) -> Result<Issued> {
-        let tools = self.tools;
+    ) -> Result<End> {
         let note = |text: &str| {
-            tools.report.event(&Event::Note {
+            self.tools.report.event(&Event::Note {
                 id: change.id.clone(),
                 text: text.to_owned(),
             })
         };
-        let kept = match &self.account {
-            Some(credentials) => acme::Account::restore(&tools.authority, credentials).await?,
-            None => None,
-        };
-        let account = match kept {
-            Some(account) => account,
-            None => {
-                note("making an account");
-                let (account, credentials) = acme::Account::create(&tools.authority).await?;
-                // Kept at once: an authority limits how many accounts one may make.
-                self.book.file(account_path(&tools.authority), credentials);
-                account
+        let advice = |text: String| self.results(|results| results.notes.push(text));
+        let ended = certify(self.tools, &self.kept, order, &self.book, &note, &advice).await?;
+        Ok(self.results(|results| match ended {
+            Ended::Issued(issued) => {
+                results.certificate = Some(issued);
+                End::Done
             }
-        };
-        let challenges = Challenges {
-            world: &tools.world,
-            config: &tools.config,
-            note: &note,
-        };
-        acme::issue(&account, &order.names, order.key, &challenges, &note).await
+            Ended::ByHand(_, steps) => {
+                results.by_hand.extend(steps);
+                End::Waits
+            }
+        }))
     }
 }
 
@@ -354,112 +387,4 @@ pub async fn on_server<T: Send + 'static>(
     tokio::task::spawn_blocking(move || deed(remote.as_ref()))
         .await
         .context("work on the server was interrupted")?
-}
-
-/// Where the account at an authority is kept on the server, readable by root only.
-fn account_path(authority: &acme::Authority) -> String {
-    let digest = crate::kinds::sha256(authority.directory.as_bytes());
-    format!("/var/lib/mailctl/acme-{}.json", &digest[..12])
-}
-
-async fn read_account(tools: &Tools) -> Result<Option<Secret>> {
-    let path = account_path(&tools.authority);
-    let output = on_server(&tools.world, move |remote| {
-        remote.run(&Script::new(format!("[ ! -f {path} ] || cat {path}")))
-    })
-    .await?;
-    if output.code != 0 {
-        return Err(output.failure(
-            "the account at the certificate authority cannot be read on the server",
-            "mend it, then run `mailctl apply` again",
-        ));
-    }
-    Ok((!output.out.is_empty()).then(|| Secret::new(output.text())))
-}
-
-/// Challenges through the zones' own providers (RFC 8555 section 8.4).
-struct Challenges<'a> {
-    world: &'a World,
-    config: &'a crate::config::Config,
-    note: &'a (dyn Fn(&str) + Send + Sync),
-}
-
-/// Seconds; short, because a challenge is gone within the minute.
-const CHALLENGE_TTL: u32 = 60;
-
-fn list(values: &BTreeSet<String>) -> Vec<String> {
-    values.iter().cloned().collect()
-}
-
-type Values = BTreeMap<crate::record::Name, BTreeSet<String>>;
-
-impl Challenges<'_> {
-    /// Where the challenge of an owner name is put: there, or where a CNAME leads.
-    async fn place(
-        &self,
-        owner: &crate::record::Name,
-    ) -> Result<(Arc<dyn zone::Zone>, crate::record::Name, RrsetKey)> {
-        let name = self.world.dns.canonical_name(owner).await?;
-        let holder = crate::parts::records::holder(self.config, &name);
-        let apex = self.world.apex(&holder, &name).await?;
-        Ok((
-            self.world.zone(&holder)?.clone(),
-            apex,
-            RrsetKey::new(name, crate::record::RType::Txt),
-        ))
-    }
-}
-
-#[async_trait::async_trait]
-impl acme::Challenges for Challenges<'_> {
-    async fn present(&self, values: &Values) -> Result<()> {
-        let mut placed = Vec::new();
-        for (owner, values) in values {
-            let (zone, apex, key) = self.place(owner).await?;
-            let want = Rrset::new(key.clone(), None, values);
-            if zone.by_hand() {
-                (self.note)(&format!(
-                    "set by hand: {} TXT {}",
-                    key.name,
-                    want.values
-                        .iter()
-                        .cloned()
-                        .collect::<Vec<_>>()
-                        .join(" and ")
-                ));
-            } else {
-                zone::add_values(zone.as_ref(), &apex, &key, CHALLENGE_TTL, &list(values)).await?;
-            }
-            placed.push((apex, want));
-        }
-        for (apex, want) in &placed {
-            let note = |shown: usize, all: usize| {
-                (self.note)(&format!(
-                    "{shown} of {all} name servers show the challenge of {}",
-                    want.key.name
-                ))
-            };
-            self.world
-                .dns
-                .wait_visible(
-                    apex,
-                    want,
-                    crate::dns::Visible::Contains,
-                    VISIBLE_WITHIN,
-                    &note,
-                )
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn clear(&self, values: &Values) -> Result<()> {
-        for (owner, values) in values {
-            let (zone, apex, key) = self.place(owner).await?;
-            if !zone.by_hand() {
-                zone::remove_values(zone.as_ref(), &apex, &key, &list(values)).await?;
-            }
-        }
-        Ok(())
-    }
 }

@@ -28,8 +28,8 @@ struct Shared {
 
 struct State {
     ledger: Ledger,
-    /// Private files to be written beside it.
-    files: Vec<(String, Secret)>,
+    /// Private files to be written beside it; without content they go.
+    files: Vec<(String, Option<Secret>)>,
     dirty: bool,
     closing: bool,
 }
@@ -61,7 +61,14 @@ impl Book {
 
     /// Writes a private file on the server when there is time.
     pub fn file(&self, path: String, content: Secret) {
-        self.shared.with(|state| state.files.push((path, content)));
+        self.shared
+            .with(|state| state.files.push((path, Some(content))));
+        self.shared.changed.notify_one();
+    }
+
+    /// Removes such a file again.
+    pub fn remove(&self, path: String) {
+        self.shared.with(|state| state.files.push((path, None)));
         self.shared.changed.notify_one();
     }
 
@@ -118,7 +125,11 @@ async fn write_until_closed(shared: Arc<Shared>) -> Result<()> {
     }
 }
 
-fn write(remote: &dyn Remote, ledger: Option<String>, files: Vec<(String, Secret)>) -> Result<()> {
+fn write(
+    remote: &dyn Remote,
+    ledger: Option<String>,
+    files: Vec<(String, Option<Secret>)>,
+) -> Result<()> {
     let mut script = String::from("set -e; umask 077; mkdir -p /var/lib/mailctl\n");
     let mut put = |path: &str, content: &[u8]| {
         let (to, print) = (quote(path), crate::kinds::print(content));
@@ -128,7 +139,12 @@ fn write(remote: &dyn Remote, ledger: Option<String>, files: Vec<(String, Secret
         put(ledger::PATH, text.as_bytes());
     }
     for (path, content) in &files {
-        put(path, content.expose().as_bytes());
+        if let Some(content) = content {
+            put(path, content.expose().as_bytes());
+        }
+    }
+    for (path, _) in files.iter().filter(|(_, content)| content.is_none()) {
+        script.push_str(&format!("rm -f {0} {0}.before\n", quote(path)));
     }
     let output = remote.run(&Script::new(script))?;
     if output.code == 0 {

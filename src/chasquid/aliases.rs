@@ -84,20 +84,37 @@ fn addresses(text: &str) -> Result<Vec<String>, &'static str> {
     }
 }
 
-/// The file in canonical form: a line each, sorted, which puts `*` first.
+/// `text` so that it says exactly what `aliases` say: comments and lines that
+/// say so already stay as they are, the others go, what is missing comes at the end.
 ///
 /// # Errors
 /// A sentence, when an alias would read back as something else: a comma in an
 /// address, a line break in a command.
-pub fn render(aliases: &Aliases) -> Result<String, String> {
-    let mut text = String::from("# Written by mailctl: what is changed here is changed back.\n");
-    for (local, target) in aliases {
+pub fn rewrite(text: &str, aliases: &Aliases) -> Result<String, String> {
+    let mut missing = aliases.clone();
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let stands = match alias(line.trim()) {
+            Ok((local, target)) => {
+                aliases.get(&local) == Some(&target) && missing.remove(&local).is_some()
+            }
+            Err(_) => line.trim().is_empty() || line.trim().starts_with('#'),
+        };
+        if stands {
+            lines.push(line.to_owned());
+        }
+    }
+    if text.is_empty() {
+        lines.push("# Written by mailctl from mail.yaml; lines of others are kept.".into());
+    }
+    for (local, target) in &missing {
         let right = match target {
             Target::Addresses(addresses) => addresses.join(", "),
             Target::Pipe(command) => format!("| {command}"),
         };
-        text.push_str(&format!("{local}: {right}\n"));
+        lines.push(format!("{local}: {right}"));
     }
+    let text = lines.join("\n") + "\n";
     match parse(&text) {
         Ok(read) if read == *aliases => Ok(text),
         Ok(_) => Err("an alias has a character that the aliases file cannot hold".into()),
@@ -171,13 +188,29 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_others_stay_as_they_are() {
+        let text = "# by hand\n\nhand :  x@far.example\nold: y@far.example\ni: wrong\ni: right@far.example\n";
+        let want = Aliases::from([
+            ("hand".to_owned(), to(&["x@far.example"])),
+            ("i".to_owned(), to(&["right@far.example"])),
+            ("new".to_owned(), to(&["z@far.example"])),
+        ]);
+        let rewritten = rewrite(text, &want).expect("a file");
+        assert_eq!(
+            rewritten,
+            "# by hand\n\nhand :  x@far.example\ni: right@far.example\nnew: z@far.example\n"
+        );
+        assert_eq!(rewrite(&rewritten, &want), Ok(rewritten));
+    }
+
+    #[test]
     fn what_is_written_reads_back_the_same() {
         let aliases = Aliases::from([
             ("i".to_owned(), to(&["i.wac.tax@gmail.com"])),
             ("*".to_owned(), to(&["a@example.com", "b@example.com"])),
             ("null".to_owned(), Target::Pipe("cat".into())),
         ]);
-        let text = render(&aliases).expect("a file");
+        let text = rewrite("", &aliases).expect("a file");
         assert!(
             text.contains(
                 "\n*: a@example.com, b@example.com\ni: i.wac.tax@gmail.com\nnull: | cat\n"
@@ -195,7 +228,7 @@ mod tests {
             ("A", to(&["c"])),
         ] {
             let bad = Aliases::from([(local.to_owned(), target)]);
-            assert!(render(&bad).is_err(), "{bad:?}");
+            assert!(rewrite("", &bad).is_err(), "{bad:?}");
         }
     }
 }

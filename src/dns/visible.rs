@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Authority, Dns};
 use crate::failure::{Context, Failure, Result};
-use crate::record::{Name, RType, Rrset, RrsetKey};
+use crate::record::{Name, Rrset, RrsetKey};
 
 /// The first pause between two rounds of questions; it grows to the longest.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -104,27 +104,6 @@ impl Dns {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-    }
-
-    /// Where the chain of CNAMEs that begins at `name` ends; `name` itself where there is none.
-    ///
-    /// # Errors
-    /// When the resolver does not answer, and when the chain has no end.
-    pub async fn canonical_name(&self, name: &Name) -> Result<Name> {
-        let mut name = name.clone();
-        for _ in 0..8 {
-            let aliases = self
-                .resolve(&RrsetKey::new(name.clone(), RType::Cname))
-                .await?;
-            let Some(target) = aliases.values.first() else {
-                return Ok(name);
-            };
-            name = Name::parse(target).map_err(Failure::new)?;
-        }
-        Err(
-            Failure::new(format!("the CNAMEs that lead to {name} have no end"))
-                .hint("look for a loop among them"),
-        )
     }
 
     /// The servers that do not show `want` yet, each with what it does instead.

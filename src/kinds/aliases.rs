@@ -44,7 +44,8 @@ impl Resource for AliasesWish {
 
     fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
         let file = seen.file(&path(&self.domain))?;
-        let present = aliases::parse(&file.map(|f| f.text()).unwrap_or_default()).map_err(|e| {
+        let standing = file.map(|f| f.text()).unwrap_or_default();
+        let present = aliases::parse(&standing).map_err(|e| {
             Blocked::new(format!(
                 "{} on the server cannot be read: {e}",
                 path(&self.domain)
@@ -69,10 +70,14 @@ impl Resource for AliasesWish {
         for (local, to) in &want {
             match present.get(local) {
                 None => {
-                    why.push(format!("{local} is new"));
+                    why.push(format!("{local} is new, to {}", told(to)));
                     edits.push(Edit::Add(made(local)));
                 }
-                Some(before) if before != to => why.push(format!("{local} goes elsewhere")),
+                Some(before) if before != to => why.push(format!(
+                    "{local} goes to {} instead of {}",
+                    told(before),
+                    told(to)
+                )),
                 Some(_) => {}
             }
         }
@@ -85,20 +90,29 @@ impl Resource for AliasesWish {
             (_, true) => Sign::Delete,
             _ => Sign::Update,
         };
-        let text = aliases::render(&want).map_err(Blocked::new)?;
+        let text = aliases::rewrite(&standing, &want).map_err(Blocked::new)?;
         let script = switch_in(
             &self.domain,
             "aliases",
             text.as_bytes(),
             file.map(|f| f.content.as_slice()),
         );
-        let mut change = Change::new(self.id(), sign, why.join(", "), Action::Script(script))
-            .after(shown(&want))
-            .ledger(edits);
+        let mut change =
+            Change::new(self.id(), sign, why.join("; "), Action::Script(script)).ledger(edits);
+        if !want.is_empty() {
+            change = change.after(shown(&want));
+        }
         if !present.is_empty() {
             change = change.before(shown(&present));
         }
         Ok(vec![change])
+    }
+}
+
+fn told(target: &Target) -> String {
+    match target {
+        Target::Addresses(to) => to.join(" and "),
+        Target::Pipe(command) => format!("| {command}"),
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Wish {
     pub directory: String,
     /// The key's kind.
     pub key: CertificateKey,
+    /// Whether a person has to show challenges.
+    pub by_hand: bool,
     /// Now, in seconds since 1970.
     pub now: i64,
 }
@@ -65,7 +67,7 @@ impl Wish {
     /// Why a new one is needed, and the names of the present one.
     fn due(&self, seen: &Seen) -> Result<Option<Due>, Blocked> {
         let Some(chain) = seen.file(&self.chain())? else {
-            return Ok(Some(("none there yet".into(), None)));
+            return Ok(Some(("no certificate yet".into(), None)));
         };
         let Ok(present) = acme::Certificate::parse(&chain.content) else {
             return Ok(Some(("the present one cannot be read".into(), None)));
@@ -91,6 +93,12 @@ impl Wish {
             "it covers names that left mail.yaml".into()
         } else if from.as_deref().is_some_and(|from| from != self.directory) {
             format!("it comes from {}", from.unwrap_or_default())
+        } else if present.key != Some(self.key) {
+            let wanted = match self.key {
+                CertificateKey::P256 => "p256",
+                CertificateKey::Rsa2048 => "rsa2048",
+            };
+            format!("its key is not of the kind {wanted}")
         } else if present.due(self.now) {
             format!("it ends in {days} days: a third of its life is left")
         } else {
@@ -129,6 +137,7 @@ impl Resource for OrderWish {
         let order = Order {
             names: self.0.names.clone(),
             key: self.0.key,
+            by_hand: self.0.by_hand,
         };
         let change = Change::new(self.id(), Sign::Run, why, Action::Order(order))
             .after(json!({"names": self.0.names, "authority": self.0.directory}));
@@ -143,6 +152,8 @@ pub struct Order {
     pub names: Vec<String>,
     /// The key's kind.
     pub key: CertificateKey,
+    /// Whether a person has to show challenges.
+    pub by_hand: bool,
 }
 
 /// A certificate that must be in place, key and chain as one.

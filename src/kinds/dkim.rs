@@ -225,7 +225,7 @@ impl Resource for SigningWish {
         let change = Change::new(
             self.id(),
             Sign::Create,
-            "its record is visible everywhere before",
+            "chasquid signs with it once its record is visible everywhere",
             Action::Script(Script::new(text)),
         )
         .after(to)

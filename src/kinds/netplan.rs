@@ -81,7 +81,9 @@ impl Resource for Address6 {
         // The hoster's file may have the route already; it is only repeated
         // where mail would leave from another address by it.
         let astray = addressed && self.source(&facts, address).is_err();
-        let want = if routed && !astray && present.as_ref() != Some(&full) {
+        // A route of our own may be the one that is there: it stays.
+        let ours = present.as_ref().is_some_and(|t| t.contains("routes:"));
+        let want = if routed && !astray && !ours {
             bare
         } else {
             full

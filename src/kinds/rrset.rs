@@ -164,22 +164,17 @@ impl RrsetWish {
         }
     }
 
-    /// Why a set that is there differs, in words.
+    /// Why a set differs, in words.
     fn why(&self, seen: &Rrset, want: &BTreeSet<String>) -> String {
-        let purpose = self.purpose;
+        let Self { purpose, ttl, .. } = self;
         if seen.values.is_empty() {
-            return format!("{purpose}: not there yet");
+            return format!("no {purpose} yet");
         }
         if seen.values == *want {
-            return format!("{purpose}: its TTL is {} s", seen.ttl.unwrap_or_default());
+            let seen = seen.ttl.unwrap_or_default();
+            return format!("{purpose}: its TTL is {seen} s instead of {ttl} s");
         }
-        let missing = want.difference(&seen.values).count();
-        let surplus = seen.values.difference(want).count();
-        match (missing, surplus) {
-            (0, _) => format!("{purpose}: {surplus} of its values no longer belong there"),
-            (_, 0) => format!("{purpose}: {missing} values are missing"),
-            _ => format!("{purpose}: it says something else"),
-        }
+        format!("{purpose} differs")
     }
 
     /// The class of danger: values that are not ours would vanish.
@@ -244,8 +239,11 @@ impl Resource for RrsetWish {
         let (apex, set, by_hand) = seen.rrset(&self.holder, &self.key)?;
         let made_later = self.from_key.is_some();
         let (want, edits) = self.desired(set)?;
-        let ttl_differs =
-            self.whole && set.ttl.is_some_and(|ttl| ttl != self.ttl) && !want.is_empty();
+        // A person's form may offer other TTLs than ours.
+        let ttl_differs = self.whole
+            && !by_hand
+            && set.ttl.is_some_and(|ttl| ttl != self.ttl)
+            && !want.is_empty();
         if want == set.values && !ttl_differs && !made_later {
             return Ok(Vec::new());
         }
@@ -274,7 +272,8 @@ impl Resource for RrsetWish {
         let mut change = Change::new(self.id(), sign, why, action)
             .needs(self.needs.clone())
             .ledger(edits);
-        change.danger = self.danger(set, &want);
+        // What a person does is a person's decision.
+        change.danger = self.danger(set, &want).filter(|_| !by_hand);
         if !set.values.is_empty() {
             change = change.before(shown(set.ttl, &set.values));
         }
@@ -359,10 +358,17 @@ impl Resource for RrsetGone {
         } else {
             Action::Rrset(write)
         };
-        let mut change = Change::new(self.id(), sign, "it left mail.yaml", action)
-            .before(shown(set.ttl, &set.values))
+        let why = if want == set.values {
+            "somebody has deleted it already: the ledger forgets it"
+        } else {
+            "it left mail.yaml"
+        };
+        let mut change = Change::new(self.id(), sign, why, action)
             .needs(self.needs.clone())
             .ledger(edits);
+        if !set.values.is_empty() {
+            change = change.before(shown(set.ttl, &set.values));
+        }
         if !want.is_empty() {
             change = change.after(shown(set.ttl, &want));
         }
@@ -422,7 +428,7 @@ mod tests {
         let ttl = &wish
             .diff(&seen(&key, 3600, &["10 smtp.wac.tax."]), &plan)
             .expect("decided")[0];
-        assert_eq!(ttl.why, "MX: its TTL is 3600 s");
+        assert_eq!(ttl.why, "MX: its TTL is 3600 s instead of 300 s");
         let foreign = &wish
             .diff(&seen(&key, 300, &["5 mx.other.example."]), &plan)
             .expect("decided")[0];

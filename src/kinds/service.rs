@@ -34,7 +34,8 @@ const RELOAD: [&str; 2] = ["users ", "aliases "];
 pub struct Chasquid;
 
 impl Chasquid {
-    fn restart_reason(seen: &Seen, plan: &Plan) -> Result<Option<String>, Blocked> {
+    /// Why it is to be started, whatever else changes.
+    fn own_reason(seen: &Seen) -> Result<Option<String>, Blocked> {
         let states = unit::states(seen)?;
         for name in UNITS {
             let state = states.get(name).copied().unwrap_or_default();
@@ -47,19 +48,17 @@ impl Chasquid {
                 None => {}
             }
         }
-        if package::touches(plan, "chasquid") {
-            return Ok(Some("its package changes".into()));
-        }
-        if let Some(change) = plan
-            .changes
-            .iter()
-            .find(|c| RESTART.iter().any(|start| c.id.starts_with(start)))
-        {
-            return Ok(Some(format!("{} changes", change.id)));
-        }
         let due = states.contains_key("restart-due");
         Ok(due.then(|| "it does not know the last changes yet".into()))
     }
+}
+
+fn restarts_for(id: &str) -> bool {
+    RESTART.iter().any(|start| id.starts_with(start))
+}
+
+fn reloads_for(id: &str) -> bool {
+    RELOAD.iter().any(|start| id.starts_with(start))
 }
 
 impl Resource for Chasquid {
@@ -72,21 +71,30 @@ impl Resource for Chasquid {
     }
 
     fn diff(&self, seen: &Seen, plan: &Plan) -> Result<Vec<Change>, Blocked> {
-        let begins = |id: &str, starts: &[&str]| starts.iter().any(|start| id.starts_with(start));
-        let (how, why) = match Self::restart_reason(seen, plan)? {
-            Some(why) => ("restart", why),
-            None => match plan.changes.iter().find(|c| begins(&c.id, &RELOAD)) {
-                Some(change) => ("reload", format!("{} changes", change.id)),
-                None => return Ok(Vec::new()),
-            },
+        let own = Self::own_reason(seen)?;
+        let package = package::touches(plan, "chasquid");
+        let read = |c: &&Change| {
+            restarts_for(&c.id) || reloads_for(&c.id) || (package && c.id == package::ID)
         };
-        let needs = plan.changes.iter().map(|c| c.id.clone());
-        let needs =
-            needs.filter(|id| begins(id, &RESTART) || begins(id, &RELOAD) || id == package::ID);
+        let causes: Vec<&Change> = plan.changes.iter().filter(read).collect();
+        let restart = causes.iter().find(|c| !reloads_for(&c.id));
+        let (how, why) = match (&own, restart, causes.first()) {
+            (Some(why), ..) => ("restart", why.clone()),
+            (None, Some(_), _) if package => ("restart", "its package changes".into()),
+            (None, Some(change), _) => ("restart", format!("{} changes", change.id)),
+            (None, None, Some(change)) => ("reload", format!("{} changes", change.id)),
+            (None, None, None) => return Ok(Vec::new()),
+        };
         let script =
             Script::new(format!("{PRELUDE}how={how}\n{SCRIPT}")).within(Duration::from_secs(180));
-        let change = Change::new(self.id(), Sign::Run, why, Action::Script(script)).after(how);
-        Ok(vec![change.needs(needs)])
+        let mut change = Change::new(self.id(), Sign::Run, why, Action::Script(script)).after(how);
+        // It does not start without any certificate.
+        let first = |c: &&&Change| c.kind() == "certificate" && c.sign == Sign::Create;
+        change.needs = causes.iter().filter(first).map(|c| c.id.clone()).collect();
+        if own.is_none() {
+            change.follows = causes.iter().map(|c| c.id.clone()).collect();
+        }
+        Ok(vec![change])
     }
 }
 
@@ -112,7 +120,7 @@ mod tests {
 
     fn how(seen: &Seen, plan: &Plan) -> Option<(String, Vec<String>)> {
         let change = Chasquid.diff(seen, plan).expect("decided").pop()?;
-        Some((change.after?.as_str()?.to_owned(), change.needs))
+        Some((change.after?.as_str()?.to_owned(), change.follows))
     }
 
     #[test]
@@ -135,10 +143,10 @@ mod tests {
                 "{id}"
             );
         }
-        let (how, needs) =
+        let (how, follows) =
             how(&up, &plan(&["users wac.tax", "aliases wac.tax", "port 25"])).expect("a change");
         assert_eq!(
-            (how.as_str(), needs),
+            (how.as_str(), follows),
             (
                 "reload",
                 vec!["users wac.tax".to_owned(), "aliases wac.tax".to_owned()]

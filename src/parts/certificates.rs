@@ -1,19 +1,40 @@
 //! One certificate for the host, the domains and their wildcards.
 
-use super::Wish;
+use super::{Wish, records};
 use crate::acme;
+use crate::config::Config;
 use crate::kinds::certificate::{self, InstallWish, OrderWish, ReloadWish};
-use crate::resource::Resource;
+use crate::record::Name;
+use crate::resource::{Holder, Resource};
+use crate::zone::manual;
 
 fn certificate(wish: &Wish) -> certificate::Wish {
     let certificates = &wish.config.certificates;
+    let names = wish.config.certificate_names();
+    let by_hand = names.iter().any(|name| is_by_hand(wish.config, name));
     certificate::Wish {
         host: wish.config.host_name().clone(),
-        names: wish.config.certificate_names(),
+        names,
         directory: acme::directory_of(&certificates.authority).unwrap_or_default(),
         key: certificates.key,
+        by_hand,
         now: wish.now.unix_timestamp(),
     }
+}
+
+/// Whether a person holds the zone that a name is proven in.
+fn is_by_hand(config: &Config, name: &str) -> bool {
+    let Ok(name) = Name::parse(name.trim_start_matches("*.")) else {
+        return false;
+    };
+    let provider = match records::holder(config, &name) {
+        Holder::Domain(domain) => {
+            let own = config.domains.iter().find(|(n, _)| n.0 == domain);
+            own.map(|(_, d)| &config.dns_of(d).provider)
+        }
+        _ => None,
+    };
+    provider.unwrap_or(&config.dns.provider) == manual::ID
 }
 
 /// Ordered early: the authority works while apt downloads.

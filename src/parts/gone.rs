@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Wish, records};
 use crate::kinds::dkim;
-use crate::kinds::rrset::RrsetGone;
+use crate::kinds::rrset::{RrsetGone, id};
 use crate::ledger::Made;
 use crate::record::{RType, RrsetKey};
 use crate::resource::{Holder, Resource};
@@ -26,12 +26,8 @@ pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
         .into_iter()
         .filter(|key| !kept.contains(key))
         .collect();
-    gone.sort_by_key(|key| match key.rtype {
-        RType::Mx => 0,
-        RType::A | RType::Aaaa => 3,
-        RType::Ptr => 2,
-        _ => 1,
-    });
+    gone.sort_by_key(|key| turn(key.rtype));
+    let mut done: Vec<RrsetKey> = Vec::new();
     for key in gone {
         let reverse = key.rtype == RType::Ptr && key.name.reversed().is_some();
         let holder = if reverse {
@@ -39,11 +35,41 @@ pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
         } else {
             records::holder(wish.config, &key.name)
         };
+        let needs = before(wish, &key, &done);
+        done.push(key.clone());
         wanted.push(Box::new(RrsetGone {
             holder,
             key,
             ledger: wish.ledger.clone(),
-            needs: Vec::new(),
+            needs,
         }));
     }
+}
+
+/// When a record of this type goes.
+fn turn(rtype: RType) -> u8 {
+    match rtype {
+        RType::Mx => 0,
+        RType::A | RType::Aaaa => 3,
+        RType::Ptr => 2,
+        _ => 1,
+    }
+}
+
+/// What must be done before a record goes: mail is sent elsewhere first, then
+/// the server forgets the domain, then its records go, the addresses last.
+fn before(wish: &Wish, key: &RrsetKey, done: &[RrsetKey]) -> Vec<String> {
+    if key.rtype == RType::Mx {
+        return Vec::new();
+    }
+    let kept = wish.config.domains.keys();
+    let mx = kept.map(|domain| RrsetKey::new(domain.0.clone(), RType::Mx));
+    let sets = mx.chain(
+        done.iter()
+            .filter(|k| turn(k.rtype) < turn(key.rtype))
+            .cloned(),
+    );
+    let mut needs: Vec<String> = sets.map(|key| id(&key)).collect();
+    needs.push("service chasquid".into());
+    needs
 }

@@ -16,6 +16,7 @@ use mailctl::remote::access::Access;
 use mailctl::remote::ssh::Ssh;
 use mailctl::remote::target::Target;
 
+use crate::judges::{self, Letter};
 use crate::lab::Lab;
 
 const DOMAINS: &str = "  wac.tax:\n    users: {i: {password: env:E2E_MAIL_PASSWORD}}\n    forward: {i: i.wac.tax@gmail.com}\n";
@@ -144,8 +145,14 @@ fn six_first(lab: &Lab) {
 
 /// Sends a message and returns where the receiver saw it come from.
 fn sent_from(lab: &Lab, subject: &str) -> IpAddr {
-    let to = format!("reader@{SIX_FIRST}");
-    assert!(lab.submits_to(&to, "i@wac.tax", &lab.password, subject));
+    let letter = Letter {
+        user: "i@wac.tax",
+        password: &lab.password,
+        to: &format!("reader@{SIX_FIRST}"),
+        subject,
+    };
+    let (taken, said) = judges::submit(lab.world.ipv4(), &letter);
+    assert!(taken, "{said}");
     let far = lab.world.far();
     let received = far.wait_for(|m| m.text().contains(subject), Duration::from_secs(60));
     received.expect("it arrives").peer.ip().to_canonical()

@@ -26,8 +26,12 @@ pub struct BindServer {
 impl BindServer {
     /// Serves `zones`, pairs of an apex and its text; `None` where it is not installed.
     pub async fn start(zones: &[(&str, String)]) -> Option<Self> {
+        Self::start_at(own_port(), zones).await
+    }
+
+    /// The same at a given address, which must be an interface's own.
+    pub async fn start_at(dns: SocketAddr, zones: &[(&str, String)]) -> Option<Self> {
         let installed = program("named")?;
-        let dns = own_port();
         let dir = tempdir().expect("a directory");
         // AppArmor's profile goes by the path and keeps the installed one out of this directory.
         let server = dir.path().join("named");

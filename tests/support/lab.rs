@@ -27,9 +27,15 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Starts one with the zone `wac.tax`; `None`, and a line that says why, where none can be.
-    #[allow(clippy::print_stderr)]
+    /// Starts one with the zone `wac.tax` and a server as Contabo hands it over;
+    /// `None`, and a line that says why, where none can be.
     pub fn start(test: &str, suite: Suite) -> Option<Self> {
+        Self::start_as(test, suite, true)
+    }
+
+    /// The same, where it is to be said whether the server has its IPv6 still switched off.
+    #[allow(clippy::print_stderr)]
+    pub fn start_as(test: &str, suite: Suite, contabo_like: bool) -> Option<Self> {
         let missing = needs::missing();
         if !missing.is_empty() {
             eprintln!("skipped: {test}: {}", missing.join("; "));
@@ -40,7 +46,7 @@ impl Lab {
             suite,
             zones: vec![name("wac.tax"), name("second.example")],
             far_domains: vec![name("gmail.com"), name("far.example")],
-            contabo_like: true,
+            contabo_like,
             ..WorldOptions::default()
         });
         let directory = tempfile::tempdir().expect("a directory");
@@ -166,25 +172,6 @@ impl Lab {
             .collect();
         lines.sort();
         lines
-    }
-
-    /// Submits a message to reader@far.example by swaks; whether the server took it.
-    pub fn submits(&self, user: &str, password: &str, subject: &str) -> bool {
-        self.submits_to("reader@far.example", user, password, subject)
-    }
-
-    /// The same to somebody else.
-    pub fn submits_to(&self, to: &str, user: &str, password: &str, subject: &str) -> bool {
-        let server = format!("{}:587", self.world.ipv4());
-        let header = format!("Subject: {subject}");
-        let output = Command::new("swaks")
-            .args(["--server", &server, "-tls", "--helo", "client.example"])
-            .args(["--auth", "PLAIN", "--auth-user", user])
-            .args(["--auth-password", password])
-            .args(["--from", user, "--to", to])
-            .args(["--header", &header])
-            .output();
-        output.expect("swaks").status.success()
     }
 
     /// A file of the work directory that only its owner may read.

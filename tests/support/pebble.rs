@@ -25,6 +25,8 @@ pub struct Options<'a> {
     pub blocked: Vec<&'a str>,
     /// Whether accounts must be bound to an external one (RFC 8555 section 7.3.4).
     pub external_account: bool,
+    /// How long its certificates are valid; `None`: pebble's own choice, five years.
+    pub validity: Option<Duration>,
     /// Further environment, such as `PEBBLE_AUTHZREUSE`.
     pub env: Vec<(&'a str, &'a str)>,
 }
@@ -87,6 +89,7 @@ impl Pebble {
             "externalAccountBindingRequired": options.external_account,
             "externalAccountMACKeys": {"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"},
             "domainBlocklist": options.blocked,
+            "certificateValidityPeriod": options.validity.map_or(0, |validity| validity.as_secs()),
         }});
         fs::write(at("pebble.json"), settings.to_string()).expect("written");
 

@@ -203,7 +203,8 @@ impl Scene {
         let answer = match rest.split_whitespace().collect::<Vec<_>>()[..] {
             ["absent"] => Answer::File(None),
             ["unreadable"] => {
-                Answer::Failed(Blocked::new("the file could not be read on the server"))
+                let why = format!("{path} on the server could not be read");
+                Answer::Failed(Blocked::new(why))
             }
             ["with"] => {
                 let mut file = old.unwrap_or_else(|| panic!("{line}: there is no such file"));
@@ -419,13 +420,16 @@ fn content(body: &[&str]) -> String {
 /// The text with lines taken out (`- …`) and put in at their place (`+ …`).
 fn edited(what: &str, text: &str, body: &[&str]) -> String {
     let mut lines: Vec<&str> = text.lines().collect();
-    let mut place = lines.len();
+    let mut place = 0;
+    let removes = body.iter().any(|edit| edit.starts_with("- "));
+    if !removes {
+        place = lines.len();
+    }
     for edit in body {
         if let Some(old) = edit.strip_prefix("- ") {
-            place = lines
-                .iter()
-                .position(|line| *line == old)
-                .unwrap_or_else(|| panic!("{what}: there is no line `{old}` in\n{text}"));
+            // In order, as in a patch: of equal lines the next one is meant.
+            let found = lines.iter().skip(place).position(|line| *line == old);
+            place += found.unwrap_or_else(|| panic!("{what}: no line `{old}` follows in\n{text}"));
             lines.remove(place);
         } else {
             let new = edit.strip_prefix("+ ").expect("`- ` or `+ `");

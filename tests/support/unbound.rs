@@ -20,6 +20,12 @@ impl UnboundServer {
     /// At `dns`, resolves what is in `zones`, which it asks `authority` for and,
     /// below them, whomever that delegates to; `None` where it is not installed.
     pub async fn start_at(dns: SocketAddr, zones: &[&str], authority: SocketAddr) -> Option<Self> {
+        let zones: Vec<_> = zones.iter().map(|zone| (*zone, authority)).collect();
+        Self::start_for(dns, &zones).await
+    }
+
+    /// The same with an authority for each zone.
+    pub async fn start_for(dns: SocketAddr, zones: &[(&str, SocketAddr)]) -> Option<Self> {
         let installed = program("unbound")?;
         let dir = tempdir().expect("a directory");
         // AppArmor's profile goes by the path and keeps the installed one out of this directory.
@@ -28,16 +34,16 @@ impl UnboundServer {
         let mut conf = format!(
             "server:\n  interface: {}@{}\n  access-control: 127.0.0.0/8 allow\n  chroot: \"\"\n  username: \"\"\n\
              \x20 directory: \"{}\"\n  pidfile: \"\"\n  use-syslog: no\n  do-daemonize: no\n\
-             \x20 module-config: iterator\n  do-not-query-localhost: no\n  do-ip6: no\n  num-threads: 1\n",
+             \x20 unblock-lan-zones: yes\n  module-config: iterator\n  do-not-query-localhost: no\n  do-ip6: no\n  num-threads: 1\n",
             dns.ip(),
             dns.port(),
             dir.path().display(),
         );
-        for zone in zones {
+        for (zone, _) in zones {
             conf.push_str(&format!("  local-zone: \"{zone}.\" nodefault\n"));
         }
         conf.push_str("remote-control:\n  control-enable: no\n");
-        for zone in zones {
+        for (zone, authority) in zones {
             let (ip, port) = (authority.ip(), authority.port());
             conf.push_str(&format!(
                 "stub-zone:\n  name: \"{zone}.\"\n  stub-addr: {ip}@{port}\n"
@@ -46,7 +52,7 @@ impl UnboundServer {
         let config = dir.path().join("unbound.conf");
         fs::write(&config, conf).expect("a configuration");
         let mut running = Running::start(Command::new(server).arg("-d").arg("-c").arg(config), dir);
-        for zone in zones {
+        for (zone, _) in zones {
             running
                 .resolves(dns, &Name::parse(zone).expect("a name"))
                 .await;
