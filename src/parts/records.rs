@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::{Wish, dkim};
 use crate::config::{self, Domain, Ipv6Wish, Mx, SpfAll};
 use crate::dmarc;
+use crate::kinds::netplan;
 use crate::kinds::rrset::{self, RrsetWish};
 use crate::ledger::Made;
 use crate::record::{Name, RType, RrsetKey};
@@ -161,7 +162,11 @@ fn host(wish: &Wish) -> Vec<RrsetWish> {
     let mut sets = Vec::new();
     for ip in addresses(wish).all() {
         let rtype = if ip.is_ipv4() { RType::A } else { RType::Aaaa };
-        let forward = maker.whole(name.clone(), rtype, "address", &[ip.to_string()]);
+        let mut forward = maker.whole(name.clone(), rtype, "address", &[ip.to_string()]);
+        if ip.is_ipv6() {
+            // One that does not come up is not published.
+            forward.needs.push(netplan::id());
+        }
         let key = RrsetKey::new(Name::reverse(ip), RType::Ptr);
         let mut reverse = RrsetWish::whole(
             Holder::Ptr,
