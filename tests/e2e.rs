@@ -26,5 +26,7 @@ mod ports;
 mod powerdns;
 #[path = "e2e/rehearse.rs"]
 mod rehearse;
+#[path = "e2e/renewal.rs"]
+mod renewal;
 #[path = "support/unbound.rs"]
 mod unbound;
