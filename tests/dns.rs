@@ -394,6 +394,32 @@ async fn an_alias_is_shown_by_servers_and_followed_by_resolvers() {
 }
 
 #[tokio::test]
+async fn an_alias_leads_to_a_name_and_its_zone() {
+    let Some(world) = World::start().await else {
+        return;
+    };
+    for (owner, end, apex) in [
+        ("alias.example.test", "www.half.test", "half.test"),
+        (
+            "_acme-challenge.wild.example.test",
+            "www.half.test",
+            "half.test",
+        ),
+        ("www.example.test", "www.example.test", "example.test"),
+        (
+            "_acme-challenge.example.test",
+            "_acme-challenge.example.test",
+            "example.test",
+        ),
+        // A name that is a zone of its own.
+        ("example.test", "example.test", "example.test"),
+    ] {
+        let led = world.dns.canonical_name(&name(owner)).await;
+        assert_eq!(led.expect(owner), (name(end), name(apex)), "{owner}");
+    }
+}
+
+#[tokio::test]
 async fn every_server_is_heard_for_itself() {
     let Some(world) = World::start().await else {
         return;
