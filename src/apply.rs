@@ -4,6 +4,7 @@
 pub mod act;
 pub mod book;
 mod certify;
+pub mod stop;
 pub mod verify;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use std::time::Instant;
 
 use time::OffsetDateTime;
 
+use self::stop::{Stop, unless};
 use crate::acme::Authority;
 use crate::config::Config;
 use crate::failure::{Exit, Failure, Result};
@@ -43,6 +45,8 @@ pub struct Tools {
     pub now: fn() -> OffsetDateTime,
     /// Who applies, such as `i@laptop`.
     pub by: String,
+    /// Who may stop it.
+    pub stop: Stop,
 }
 
 /// What was agreed to beforehand.
@@ -66,16 +70,20 @@ pub async fn apply(tools: &Tools, consent: &Consent<'_>) -> Result<Exit> {
     let (mut waits, mut notes) = (BTreeSet::new(), Vec::new());
     for pass in 0..PASSES {
         let passwords = vault::passwords(&tools.vault, &tools.config)?;
-        let survey = survey(&tools.world, &tools.config, &passwords, (tools.now)()).await?;
+        let looked = survey(&tools.world, &tools.config, &passwords, (tools.now)());
+        let survey = unless(&tools.stop, !summary.done.is_empty(), looked).await??;
         let document = Document::from(&survey.plan);
         summary.unchanged = survey.plan.unchanged;
         summary.notes = [survey.plan.notes.clone(), notes.clone()].concat();
         summary.left = survey.plan.changes.iter().map(|c| c.id.clone()).collect();
         if survey.plan.is_empty() {
-            return finish(tools, summary, &survey, begun).await;
+            let changed = !summary.done.is_empty();
+            let finished = finish(tools, summary, &survey, begun);
+            return unless(&tools.stop, changed, finished).await?;
         }
         if pass == 0 {
             guard(tools, &survey.plan, &document, consent)?;
+            tools.stop.listen()?;
         }
         if only_waits(&survey.plan, &waits) {
             return end(tools, person(summary, &survey.plan), begun, Exit::Person);
@@ -88,9 +96,10 @@ pub async fn apply(tools: &Tools, consent: &Consent<'_>) -> Result<Exit> {
         summary.by_hand = acted.by_hand;
         waits = acted.waits;
         notes.extend(acted.notes);
-        if acted.failed {
+        if acted.failed || tools.stop.is_asked() {
             summary.left = acted.left;
-            let partial = !summary.done.is_empty();
+            // What was cut off may have begun.
+            let partial = !summary.done.is_empty() || tools.stop.is_asked();
             summary.outcome = if partial { "partial" } else { "failed" };
             return end(
                 tools,
@@ -112,10 +121,13 @@ pub async fn apply(tools: &Tools, consent: &Consent<'_>) -> Result<Exit> {
 fn guard(tools: &Tools, plan: &Plan, document: &Document, consent: &Consent) -> Result<()> {
     if let Some(blocked) = plan.blocked.first() {
         tools.report.event(&Event::Plan(document.clone()));
-        let mut failure = Failure::new(format!(
-            "{}: {}; nothing was changed",
-            blocked.id, blocked.why
-        ));
+        // Some reasons begin with what they are about.
+        let about = if blocked.why.starts_with(&blocked.id) {
+            String::new()
+        } else {
+            format!("{}: ", blocked.id)
+        };
+        let mut failure = Failure::new(format!("{about}{}; nothing was changed", blocked.why));
         if let Some(fix) = &blocked.fix {
             failure = failure.hint(fix);
         }

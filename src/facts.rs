@@ -41,8 +41,9 @@ pub struct Facts {
 }
 
 /// Flags of an address that nothing should be published with (linux/if_addr.h):
-/// temporary, failed or unfinished duplicate detection, deprecated.
-const UNSTABLE: u32 = 0x01 | 0x08 | 0x20 | 0x40;
+/// temporary, failed duplicate detection, deprecated. One that is still being
+/// looked for is there: it would else be taken for gone after each boot.
+const UNSTABLE: u32 = 0x01 | 0x08 | 0x20;
 
 impl Facts {
     /// Reads the fragment's output; lines that are not known are passed over.
@@ -158,21 +159,48 @@ mod tests {
     }
 
     #[test]
-    fn temporary_deprecated_tentative_and_foreign_addresses_do_not_count() {
+    fn temporary_deprecated_duplicate_and_foreign_addresses_do_not_count() {
         let facts = Facts::parse(UBUNTU);
         let address = |text: &str| text.parse::<Ipv6Addr>().expect("address");
         assert_eq!(
             facts.ipv6,
             [
                 (address("2a02:c207:1:2::7"), 64),
-                (address("2a02:c207:1:2::6"), 128)
-            ]
+                (address("2a02:c207:1:2::6"), 128),
+                (address("2a02:c207:1:2::9"), 64),
+            ],
+            "the last is tentative, as after a boot"
         );
         assert_eq!(facts.source6, Some(address("2a02:c207:1:2::7")));
         assert_eq!(facts.gateway6, Some(address("fe80::1")));
         assert_eq!(facts.interface.as_deref(), Some("ens18"));
         assert_eq!(facts.mirror, None, "Ubuntu's mirror has no Debian");
         assert_eq!(facts.timezone, "Europe/Berlin");
+    }
+
+    #[test]
+    fn the_probe_waits_until_addresses_are_settled() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let table = directory.path().join("if_inet6");
+        let probe = PROBE.replace("/proc/net/if_inet6", &table.display().to_string());
+        let line =
+            |flags: &str| format!("2a02c207000100020000000000000009 02 40 00 {flags}     eth0\n");
+        std::fs::write(&table, line("c0")).expect("a table");
+        let settles = std::thread::spawn({
+            let (table, settled) = (table.clone(), line("80"));
+            move || {
+                std::thread::sleep(std::time::Duration::from_millis(700));
+                std::fs::write(table, settled).expect("a table");
+            }
+        });
+        let (code, out, err) = crate::kinds::shell::run(&probe);
+        settles.join().expect("no panic");
+        assert!(code == 0 && out.contains(&line("80")), "{out}{err}");
+        // Nothing becomes of a duplicate by waiting.
+        std::fs::write(&table, line("c8")).expect("a table");
+        let begun = std::time::Instant::now();
+        crate::kinds::shell::run(&probe);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(4));
     }
 
     #[test]

@@ -25,7 +25,6 @@ pub mod version;
 
 pub use shell::{decode, print, sha256};
 
-use crate::failure::Failure;
 use crate::observe::Seen;
 use crate::plan::Plan;
 use crate::resource::{Blocked, Change, Probe, Resource};
@@ -38,17 +37,6 @@ pub const RESTART_DUE: &str = "mkdir -p /run/mailctl && : >/run/mailctl/restart-
 /// A fragment for deeds after which the programs that share the certificate
 /// are told; it outlasts a reboot, since nobody else would tell them.
 pub const RELOAD_DUE: &str = "mkdir -p /var/lib/mailctl && : >/var/lib/mailctl/reload-due";
-
-/// Randomness of the operating system.
-///
-/// # Errors
-/// When there is none, which no system should ever say.
-pub fn random<const N: usize>() -> Result<[u8; N], Failure> {
-    let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes)
-        .map_err(|_| Failure::new("the operating system gives no random numbers"))?;
-    Ok(bytes)
-}
 
 /// A resource that cannot even be wished for, so that the plan says so.
 pub struct Impossible {

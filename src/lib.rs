@@ -23,6 +23,7 @@ pub mod message;
 pub mod observe;
 pub mod parts;
 pub mod plan;
+pub mod random;
 pub mod record;
 pub mod rehearse;
 pub mod remote;

@@ -86,6 +86,11 @@ impl Seen {
         self.answers.insert(probe, answer);
     }
 
+    /// All questions with their answers.
+    pub fn answers(&self) -> impl Iterator<Item = (&Probe, &Answer)> {
+        self.answers.iter()
+    }
+
     fn get(&self, probe: &Probe) -> Result<&Answer, Blocked> {
         match self.answers.get(probe) {
             Some(Answer::Failed(blocked)) => Err(blocked.clone()),
@@ -257,9 +262,15 @@ fn ask_server(remote: &dyn Remote, probes: Vec<Probe>) -> Result<Vec<(Probe, Ans
     if !paths.is_empty() {
         let answer = answers.next();
         let contents = answer
-            .map(|a| parse_files(&a.out, paths.len()))
+            .map(|answer| parse_files(&answer, paths.len()))
             .unwrap_or_default();
         for (probe, file) in files.into_iter().zip(contents) {
+            let file = match (&probe, file) {
+                (Probe::File(path), Answer::Failed(_)) => Answer::Failed(Blocked::new(format!(
+                    "{path} on the server could not be read"
+                ))),
+                (_, file) => file,
+            };
             filed.push((probe, file));
         }
     }
@@ -277,54 +288,76 @@ fn ask_server(remote: &dyn Remote, probes: Vec<Probe>) -> Result<Vec<(Probe, Ans
     Ok(filed)
 }
 
-/// One fragment for all files: a header `size mode owner group`, then the bytes.
+/// One fragment for all files, by two programs: whether each is there, then
+/// `size mode owner group` of those that are, then their bytes.
 fn files_fragment(paths: &[&str]) -> String {
-    let mut text = String::from(
-        "f() { if [ -f \"$1\" ]; then stat -L -c '%s %a %U %G' \"$1\" && cat \"$1\" || echo unreadable; else echo absent; fi; }\n",
-    );
-    for path in paths {
-        text.push_str(&format!("f {}\n", quote(path)));
-    }
-    text
+    let paths: Vec<String> = paths.iter().map(|path| quote(path)).collect();
+    format!(
+        "set --\n\
+         for f in {}; do if [ -f \"$f\" ]; then echo there; set -- \"$@\" \"$f\"; else echo absent; fi; done\n\
+         [ $# = 0 ] || {{ stat -L -c '%s %a %U %G' -- \"$@\" && cat -- \"$@\"; }}\n",
+        paths.join(" ")
+    )
 }
 
-fn parse_files(mut bytes: &[u8], count: usize) -> Vec<Answer> {
-    let mut answers = Vec::new();
-    while answers.len() < count {
-        let Some(end) = bytes.iter().position(|b| *b == b'\n') else {
-            break;
+/// The answers of that fragment. Where anything is missing or left over, no
+/// byte is certain to be of the file that it seems to be of: all have failed.
+fn parse_files(answer: &frames::Answer, count: usize) -> Vec<Answer> {
+    let read = (answer.code == 0).then(|| split_files(&answer.out, count));
+    read.flatten().unwrap_or_else(|| {
+        let why = match String::from_utf8_lossy(&answer.err).lines().last() {
+            Some(last) => format!("files could not be read on the server: {last}"),
+            None => "files could not be read on the server".into(),
         };
-        let header = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        bytes = &bytes[end + 1..];
-        if header == "absent" {
+        vec![Answer::Failed(Blocked::new(why)); count]
+    })
+}
+
+fn split_files(bytes: &[u8], count: usize) -> Option<Vec<Answer>> {
+    let mut rest = bytes;
+    let mut line = || {
+        let end = rest.iter().position(|b| *b == b'\n')?;
+        let (line, tail) = (&rest[..end], &rest[end + 1..]);
+        rest = tail;
+        std::str::from_utf8(line).ok()
+    };
+    let mut there = Vec::with_capacity(count);
+    for _ in 0..count {
+        there.push(match line()? {
+            "there" => true,
+            "absent" => false,
+            _ => return None,
+        });
+    }
+    let mut headers = Vec::with_capacity(count);
+    for there in there {
+        headers.push(if there { Some(header(line()?)?) } else { None });
+    }
+    let mut answers = Vec::with_capacity(count);
+    for header in headers {
+        let Some((size, mode, owner)) = header else {
             answers.push(Answer::File(None));
             continue;
-        }
-        let fields: Vec<&str> = header.split(' ').collect();
-        let parsed = match fields[..] {
-            [size, mode, user, group] => size
-                .parse::<usize>()
-                .ok()
-                .zip(u32::from_str_radix(mode, 8).ok())
-                .map(|(s, m)| (s, m, format!("{user}:{group}"))),
-            _ => None,
         };
-        let Some((size, mode, owner)) = parsed.filter(|(size, ..)| *size <= bytes.len()) else {
-            break;
-        };
+        let (content, tail) = rest.split_at_checked(size)?;
+        rest = tail;
         answers.push(Answer::File(Some(FileSeen {
             owner,
             mode,
-            content: bytes[..size].to_vec(),
+            content: content.to_vec(),
         })));
-        bytes = &bytes[size..];
     }
-    // After a broken frame nothing that follows can be trusted.
-    answers.resize(
-        count,
-        Answer::Failed(Blocked::new("the file could not be read on the server")),
-    );
-    answers
+    rest.is_empty().then_some(answers)
+}
+
+/// Size, mode and `owner:group`.
+fn header(line: &str) -> Option<(usize, u32, String)> {
+    let fields: Vec<&str> = line.split(' ').collect();
+    let [size, mode, user, group] = fields[..] else {
+        return None;
+    };
+    let mode = u32::from_str_radix(mode, 8).ok()?;
+    Some((size.parse().ok()?, mode, format!("{user}:{group}")))
 }
 
 /// A word that the shell takes literally.
@@ -441,10 +474,18 @@ pub fn named_apexes(config: &Config) -> BTreeMap<Holder, Name> {
 mod tests {
     use super::*;
 
+    fn answer(out: &[u8]) -> frames::Answer {
+        frames::Answer {
+            code: 0,
+            out: out.to_vec(),
+            err: Vec::new(),
+        }
+    }
+
     #[test]
     fn files_come_back_byte_for_byte() {
-        let bytes = b"absent\n3 640 root chasquid\na\nb0 644 root root\n";
-        let answers = parse_files(bytes, 3);
+        let bytes = b"absent\nthere\nthere\n3 640 root chasquid\n0 644 root root\na\nb";
+        let answers = parse_files(&answer(bytes), 3);
         assert_eq!(answers[0], Answer::File(None));
         let file = FileSeen {
             owner: "root:chasquid".into(),
@@ -457,7 +498,40 @@ mod tests {
 
     #[test]
     fn a_broken_frame_is_never_an_absent_file() {
-        let answers = parse_files(b"9 640 root root\nshort", 2);
+        for bytes in [
+            &b"there\nabsent\n9 640 root root\nshort"[..],
+            b"there\nabsent\n9 640 root root\nand too long",
+            b"there\nthere\n1 640 root root\nx",
+            b"there\n",
+            b"",
+        ] {
+            let answers = parse_files(&answer(bytes), 2);
+            assert_eq!(answers.len(), 2);
+            assert!(answers.iter().all(|a| matches!(a, Answer::Failed(_))));
+        }
+        let failed = frames::Answer {
+            code: 1,
+            ..answer(b"absent\nabsent\n")
+        };
+        let answers = parse_files(&failed, 2);
         assert!(answers.iter().all(|a| matches!(a, Answer::Failed(_))));
+    }
+
+    #[test]
+    fn the_fragment_finds_files_here() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let odd = path("it's -n odd");
+        std::fs::write(&odd, b"\0\nthere\n").expect("written");
+        let paths = [&path("none"), &odd, &path("."), &odd];
+        let text = files_fragment(&paths.map(String::as_str));
+        let (code, out, err) = crate::kinds::shell::run(&text);
+        assert_eq!((code, err.as_str()), (0, ""));
+        let answers = parse_files(&answer(out.as_bytes()), 4);
+        assert_eq!(answers[0], Answer::File(None));
+        assert_eq!(answers[2], Answer::File(None), "a directory is no file");
+        for nth in [1, 3] {
+            assert!(matches!(&answers[nth], Answer::File(Some(f)) if f.content == b"\0\nthere\n"));
+        }
     }
 }

@@ -22,7 +22,7 @@ pub mod wait;
 use std::fmt;
 use std::time::Duration;
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 /// A POSIX shell script. It may carry secrets, so it is sent on standard
 /// input, never as an argument, and does not print itself.
@@ -81,7 +81,34 @@ impl Output {
         let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
         lines[lines.len().saturating_sub(5)..].join("; ")
     }
+
+    /// What failed on the server, in its own words; `otherwise` is what to do
+    /// where the words do not tell better.
+    pub fn failure(&self, what: impl fmt::Display, otherwise: impl Into<String>) -> Failure {
+        let said = match self.complaint() {
+            said if said.is_empty() => format!("status {}, without a word", self.code),
+            said => said,
+        };
+        let has = |words: &[&str]| words.iter().any(|w| said.contains(w));
+        if has(&[FULL, "No space left on device", "Disk quota exceeded"]) {
+            let full = if said.contains(FULL) {
+                ""
+            } else {
+                "the disk of the server is full: "
+            };
+            Failure::new(format!("{what}: {full}{said}")).hint(FREE)
+        } else if has(&["Read-only file system"]) {
+            Failure::new(format!("{what}: {said}")).hint(READ_ONLY)
+        } else {
+            Failure::new(format!("{what}: {said}")).hint(otherwise)
+        }
+    }
 }
+
+/// What our own scripts say of it.
+const FULL: &str = "the disk of the server is full";
+const FREE: &str = "free some space on the server (`df -h` shows where it went; `apt-get clean` and `journalctl --vacuum-size=100M` often help), then run `mailctl apply` again: it goes on from here";
+const READ_ONLY: &str = "see with `dmesg` on the server why its disk became read-only, then run `mailctl apply` again: it goes on from here";
 
 /// A place where scripts run as root.
 pub trait Remote: Send + Sync {

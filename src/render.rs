@@ -1,5 +1,7 @@
 //! A plan as a document and as text; the text is made from the document only.
 
+mod told;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
@@ -122,124 +124,117 @@ pub fn sign(action: Sign) -> (&'static str, &'static str) {
 
 /// The plan as text, one line a change, at most `width` columns wide.
 pub fn text(document: &Document, paint: Paint, width: usize) -> String {
+    let page = Page::new(document, paint, width);
     let mut text = format!("{}\n\n", paint.with("1", &document.host));
-    let ids = document
-        .changes
-        .iter()
-        .map(|c| &c.id)
-        .chain(document.blocked.iter().map(|b| &b.id));
-    let column = ids.map(|id| id.width()).max().unwrap_or_default().min(52);
     for change in &document.changes {
-        text.push_str(&line(change, paint, column, width));
+        text.push_str(&page.change(change));
     }
-    for blocked in &document.blocked {
-        let id = pad(&blocked.id, column);
-        text.push_str(&format!(
-            "  {} {id}  {}\n",
-            paint.with("31", "?"),
-            blocked.reason
-        ));
-        if let Some(fix) = &blocked.fix {
-            text.push_str(&format!("      do: {fix}\n"));
-        }
-    }
+    text.push_str(&page.blocked(&document.blocked));
     if !document.changes.is_empty() || !document.blocked.is_empty() {
         text.push('\n');
     }
     for note in &document.notes {
         text.push_str(&format!("note: {note}\n"));
     }
+    if document.changes.iter().any(|change| change.by_hand) {
+        text.push_str("note: `mailctl apply` says what to set by hand, and where\n");
+    }
     text.push_str(&summary(document));
     text
 }
 
-fn line(change: &Shown, paint: Paint, column: usize, width: usize) -> String {
-    let (mark, colour) = sign(change.action);
-    let mut about = change.reason.clone();
-    if let Some(value) = values(change) {
-        about.push_str(": ");
-        about.push_str(&value);
-    }
-    let room = width.saturating_sub(column + 6).max(30);
-    let mut line = format!(
-        "  {} {}  {}\n",
-        paint.with(colour, mark),
-        pad(&change.id, column),
-        shorten(&about, room)
-    );
-    if change.by_hand {
-        line.push_str("      by hand: `mailctl apply` says what to set where\n");
-    }
-    if let Some(class) = &change.danger {
-        let warning = format!(
-            "would replace {}: needs --allow {class}",
-            change.before.as_ref().map(brief).unwrap_or_default()
-        );
-        line.push_str(&format!(
-            "      {}\n",
-            paint.with("31", &shorten(&warning, width.saturating_sub(6)))
-        ));
-    }
-    line
+/// Columns and colours.
+struct Page {
+    paint: Paint,
+    width: usize,
+    /// How wide ids are.
+    column: usize,
 }
 
-/// What is told of the values: what will be there, for an update what was there too.
-fn values(change: &Shown) -> Option<String> {
-    // The reason of these already names what they are about.
-    if matches!(
-        change.kind.as_str(),
-        "users" | "aliases" | "certificate" | "signing" | "domain" | "file" | "service" | "dkim"
-    ) {
-        return None;
-    }
-    let after = change.after.as_ref().map(brief);
-    let before = change.before.as_ref().map(brief);
-    match (change.action, before, after) {
-        (Sign::Update, Some(before), Some(after)) if before != after => {
-            Some(format!("{before} → {after}"))
+/// What stands before an id, and between an id and what is said of it.
+const MARGIN: usize = 6;
+
+impl Page {
+    fn new(document: &Document, paint: Paint, width: usize) -> Self {
+        let changes = document.changes.iter().map(|c| &c.id);
+        let ids = changes.chain(document.blocked.iter().map(|b| &b.id));
+        // An id that takes more than half of the line stands out of the column.
+        let fitting = ids.map(|id| id.width()).filter(|w| *w <= width / 2);
+        Self {
+            paint,
+            width,
+            column: fitting.max().unwrap_or_default(),
         }
-        (Sign::Delete, Some(before), _) => Some(before),
-        (_, _, after) => after,
     }
-}
 
-fn brief(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.lines().collect::<Vec<_>>().join(" "),
-        Value::Array(items) => items.iter().map(brief).collect::<Vec<_>>().join(", "),
-        Value::Object(map) => match map
-            .get("values")
-            .or_else(|| map.get("names"))
-            .or_else(|| map.get("users"))
-        {
-            Some(inner) => brief(inner),
-            None => map
-                .iter()
-                .map(|(k, v)| format!("{k} {}", brief(v)))
-                .collect::<Vec<_>>()
-                .join(", "),
-        },
-        other => other.to_string(),
-    }
-}
-
-fn pad(text: &str, column: usize) -> String {
-    format!("{text}{}", " ".repeat(column.saturating_sub(text.width())))
-}
-
-/// At most `room` columns; what is cut is marked by an ellipsis.
-fn shorten(text: &str, room: usize) -> String {
-    if text.width() <= room {
-        return text.to_owned();
-    }
-    let mut short = String::new();
-    for c in text.chars() {
-        if short.width() + 1 >= room {
-            break;
+    fn change(&self, change: &Shown) -> String {
+        let (mark, colour) = sign(change.action);
+        let by_hand = if change.by_hand { "by hand: " } else { "" };
+        let about = format!("{by_hand}{}", told::about(change));
+        let mut line = self.line(mark, colour, &change.id, &about);
+        if let Some(class) = &change.danger {
+            let warning = format!("somebody else set it: --allow {class} replaces it");
+            line.push_str(&format!("      {}\n", self.paint.with("31", &warning)));
         }
-        short.push(c);
+        line
     }
-    format!("{}…", short.trim_end())
+
+    fn line(&self, mark: &str, colour: &str, id: &str, about: &str) -> String {
+        let mark = self.paint.with(colour, mark);
+        let used = id.width().max(self.column) + MARGIN;
+        match self.width.checked_sub(used).filter(|room| *room >= 24) {
+            Some(room) => {
+                let gap = " ".repeat(self.column.saturating_sub(id.width()));
+                format!("  {mark} {id}{gap}  {}\n", told::shorten(about, room))
+            }
+            None => format!(
+                "  {mark} {}\n      {}\n",
+                told::shorten(id, self.width.saturating_sub(4)),
+                told::shorten(about, self.width.saturating_sub(MARGIN))
+            ),
+        }
+    }
+
+    /// What is in the way is told whole, and once where several wait for the same.
+    fn blocked(&self, blocked: &[ShownBlocked]) -> String {
+        let mut text = String::new();
+        let mut last: Option<&ShownBlocked> = None;
+        for one in blocked {
+            if last.is_some_and(|last| last.reason == one.reason && last.fix == one.fix) {
+                text.push_str(&self.line("?", "31", &one.id, "as above"));
+                continue;
+            }
+            last = Some(one);
+            let room = self.width.saturating_sub(self.column + MARGIN);
+            if one.reason.width() <= room && one.id.width() <= self.column {
+                text.push_str(&self.line("?", "31", &one.id, &one.reason));
+            } else {
+                text.push_str(&format!("  {} {}\n", self.paint.with("31", "?"), one.id));
+                text.push_str(&self.wrapped(&one.reason, ""));
+            }
+            if let Some(fix) = &one.fix {
+                text.push_str(&self.wrapped(fix, "do: "));
+            }
+        }
+        text
+    }
+
+    /// Words in lines below a change, the first behind `lead`.
+    fn wrapped(&self, words: &str, lead: &str) -> String {
+        let margin = " ".repeat(MARGIN);
+        let mut text = String::new();
+        let mut line = format!("{margin}{lead}");
+        let indent = " ".repeat(line.width());
+        for word in words.split_whitespace() {
+            if line.width() + word.width() > self.width && line.width() > indent.len() {
+                text.push_str(&format!("{}\n", line.trim_end()));
+                line.clone_from(&indent);
+            }
+            line.push_str(word);
+            line.push(' ');
+        }
+        text + line.trim_end() + "\n"
+    }
 }
 
 /// The last line.
@@ -267,15 +262,4 @@ pub fn digest(document: &Document) -> String {
 /// The same of the changes alone.
 pub fn digest_of(changes: &[Shown]) -> String {
     crate::kinds::sha256(&serde_json::to_vec(changes).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_values_are_cut_by_columns_not_bytes() {
-        assert_eq!(shorten("grün ist gut", 5), "grün…");
-        assert_eq!(shorten("kurz", 5), "kurz");
-    }
 }

@@ -16,7 +16,7 @@ use crate::resource::{Probe, Resource};
 use crate::secret::Secret;
 
 /// How often looking may raise new questions: facts, then selectors, then what the ledger lists.
-const ROUNDS: usize = 4;
+pub const ROUNDS: usize = 4;
 
 /// What was seen and what differs.
 pub struct Survey {
@@ -30,6 +30,14 @@ pub struct Survey {
     pub plan: Plan,
 }
 
+/// How far looking has got.
+pub enum Step {
+    /// These questions are open.
+    Ask(BTreeSet<Probe>),
+    /// Nothing is left to ask.
+    Decided(Box<Survey>),
+}
+
 /// Looks at the world and compares. Reads only.
 ///
 /// # Errors
@@ -41,34 +49,11 @@ pub async fn survey(
     now: OffsetDateTime,
 ) -> Result<Survey> {
     let mut seen = Seen::new();
-    let mut probes = BTreeSet::from([
-        Probe::Shell(facts::PROBE.to_owned()),
-        Probe::File(ledger::PATH.to_owned()),
-    ]);
-    let mut ledger = Ledger::default();
-    for _ in 0..ROUNDS {
-        let wish = Wish {
-            config,
-            facts: seen.facts(),
-            ledger: ledger.clone(),
-            seen: &seen,
-            passwords,
-            now,
-        };
-        let resources = desire(&wish);
-        probes.extend(resources.iter().flat_map(|r| r.probes()));
-        if probes.iter().all(|probe| seen.knows(probe)) {
-            let mut plan = Plan::of(title(config, &wish), &resources, &seen);
-            plan.notes = notes(config, &wish);
-            return Ok(Survey {
-                seen,
-                ledger,
-                resources,
-                plan,
-            });
+    for _ in 0..=ROUNDS {
+        match step(config, passwords, now, &seen)? {
+            Step::Ask(probes) => observe(world, &probes, &mut seen).await?,
+            Step::Decided(survey) => return Ok(*survey),
         }
-        observe(world, &probes, &mut seen).await?;
-        ledger = read_ledger(&seen)?;
     }
     Err(
         Failure::new("looking at the server raised new questions without end")
@@ -76,7 +61,49 @@ pub async fn survey(
     )
 }
 
+/// Wishes with what was seen so far: what is still to be asked, or the plan. Pure.
+///
+/// # Errors
+/// When the ledger was seen and cannot be read.
+pub fn step(
+    config: &Config,
+    passwords: &BTreeMap<String, Secret>,
+    now: OffsetDateTime,
+    seen: &Seen,
+) -> Result<Step> {
+    let ledger = read_ledger(seen)?;
+    let wish = Wish {
+        config,
+        facts: seen.facts(),
+        ledger: ledger.clone(),
+        seen,
+        passwords,
+        now,
+    };
+    let resources = desire(&wish);
+    let mut open = BTreeSet::from([
+        Probe::Shell(facts::PROBE.to_owned()),
+        Probe::File(ledger::PATH.to_owned()),
+    ]);
+    open.extend(resources.iter().flat_map(|r| r.probes()));
+    open.retain(|probe| !seen.knows(probe));
+    if !open.is_empty() {
+        return Ok(Step::Ask(open));
+    }
+    let mut plan = Plan::of(title(config, &wish), &resources, seen);
+    plan.notes = notes(config, &wish);
+    Ok(Step::Decided(Box::new(Survey {
+        seen: seen.clone(),
+        ledger,
+        resources,
+        plan,
+    })))
+}
+
 fn read_ledger(seen: &Seen) -> Result<Ledger> {
+    if !seen.knows(&Probe::File(ledger::PATH.to_owned())) {
+        return Ok(Ledger::default());
+    }
     let hint = "restore the file from /var/lib/mailctl/ledger.json.before, or move it away: mailctl then deletes nothing that it made before";
     match seen.file(ledger::PATH) {
         Ok(None) => Ok(Ledger::default()),

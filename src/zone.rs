@@ -60,7 +60,7 @@ pub trait Zone: Send + Sync {
 
 /// A provider's own fields in mail.yaml, their secrets read. Which provider
 /// takes which, the catalogue says.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// The API's address.
     pub endpoint: Option<String>,

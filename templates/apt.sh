@@ -12,7 +12,7 @@ told() {
     fail 1 "apt is locked: process $holder has held the lock for more than $wait seconds; wait for it to end, or see what it does with \`ps -fp ${holder%% *}\`"
   fi
   if grep -qi -e 'no space left on device' -e "don't have enough free space" "$log"; then
-    fail 1 "$1: the disk of the server is full; free some space and apply again"
+    fail 1 "$1: the disk of the server is full"
   fi
   if grep -q -e 'NO_PUBKEY' -e 'EXPKEYSIG' -e 'is not signed' -e 'BADSIG' "$log"; then
     fail 1 "$1: the archive's signature is not accepted: $(grep -e NO_PUBKEY -e EXPKEYSIG -e 'is not signed' -e BADSIG "$log" | head -n 2)"

@@ -6,7 +6,7 @@ greeting() {
   timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/25 && IFS= read -r line <&3 && printf "QUIT\r\n" >&3 && printf "%s" "$line"' 2>/dev/null
 }
 broken() {
-  journalctl -u chasquid.service -n 6 --no-pager -o cat >"$log" 2>&1
+  journalctl -u chasquid.service -t chasquid -n 3 --no-pager -o cat >"$log" 2>&1
   oops "$1" "$log"
 }
 chasquid-util -C=/etc/chasquid print-config >"$log" 2>&1 || oops 'chasquid refuses its configuration and was not restarted' "$log"

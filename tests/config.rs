@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use mailctl::config::load::{Loaded, read_with};
 use mailctl::config::surroundings::Written;
 use mailctl::diagnostic::{Diagnostic, draw};
+use mailctl::ledger::Ledger;
+use mailctl::observe::Seen;
+use mailctl::parts::{Wish, desire};
 
 /// Where the files of the tests pretend to lie.
 const BASE: &str = "/home/wac";
@@ -82,6 +85,47 @@ fn valid_files_load() {
             );
         }
     }
+}
+
+#[test]
+fn examples_are_sound_and_wish_for_a_whole_server() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut there = surroundings();
+    for name in ["PDNS_API_KEY", "RFC2136_TSIG_KEY", "MAIL_PASSWORD_I"] {
+        there
+            .variables
+            .insert(name.into(), "c29tZXRoaW5nIHNlY3JldA==".into());
+    }
+    let mut count = 0;
+    for entry in std::fs::read_dir(directory).expect("examples") {
+        let path = entry.expect("an entry").path();
+        let source = std::fs::read_to_string(&path).expect("an example");
+        let loaded = read_with(&source, Path::new(BASE), None, &there);
+        let drawn = |mistakes: Vec<Diagnostic>| {
+            panic!(
+                "{}",
+                draw(&path.display().to_string(), &source, &mistakes, false)
+            )
+        };
+        let config = loaded.unwrap_or_else(drawn).config;
+        let (seen, passwords) = (Seen::new(), std::collections::BTreeMap::new());
+        let wish = Wish {
+            config: &config,
+            seen: &seen,
+            facts: seen.facts(),
+            ledger: Ledger::default(),
+            passwords: &passwords,
+            now: time::OffsetDateTime::UNIX_EPOCH,
+        };
+        let ids: Vec<String> = desire(&wish).iter().map(|resource| resource.id()).collect();
+        assert!(
+            ids.iter().any(|id| id == "service chasquid"),
+            "{}: {ids:?}",
+            path.display()
+        );
+        count += 1;
+    }
+    assert!(count >= 4);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The whole way, with the program as a user runs it, on real servers; judged
 //! by tools that are not ours where there are any.
 
-#![allow(missing_docs)]
+#![allow(clippy::print_stderr)]
 
 #[path = "e2e/apply.rs"]
 mod apply;
@@ -9,6 +9,8 @@ mod apply;
 mod bind;
 #[path = "e2e/elsewhere.rs"]
 mod elsewhere;
+#[path = "e2e/errors.rs"]
+mod errors;
 #[path = "e2e/hands.rs"]
 mod hands;
 #[path = "support/judges.rs"]
@@ -17,16 +19,22 @@ mod judges;
 mod knot;
 #[path = "support/lab.rs"]
 mod lab;
-#[allow(clippy::print_stderr)]
 #[path = "support/pebble.rs"]
 mod pebble;
 #[path = "support/ports.rs"]
 mod ports;
 #[path = "support/powerdns.rs"]
 mod powerdns;
+#[path = "e2e/record.rs"]
+mod record;
 #[path = "e2e/rehearse.rs"]
 mod rehearse;
 #[path = "e2e/renewal.rs"]
 mod renewal;
+#[path = "e2e/round_trip.rs"]
+mod round_trip;
+#[path = "support/scene.rs"]
+#[allow(dead_code)]
+mod scene;
 #[path = "support/unbound.rs"]
 mod unbound;

@@ -10,9 +10,11 @@ use tokio::sync::watch;
 use super::Tools;
 use super::book::Book;
 use super::certify::{Kept, certify};
+use super::stop;
 use crate::acme::{Ended, Issued};
 use crate::failure::{Context, Failure, Result};
-use crate::ledger::Ledger;
+use crate::kinds::shell;
+use crate::ledger::{Edit, Ledger, Made};
 use crate::observe::World;
 use crate::plan::Plan;
 use crate::remote::Script;
@@ -120,9 +122,13 @@ pub async fn act(tools: &Tools, plan: &Plan, ledger: Ledger) -> Acted {
     }
     futures_util::future::join_all(all).await;
     let results = pass.results(std::mem::take);
-    let booked = pass.book.close(tools.now, &tools.by).await;
     let ends = pass.ends.borrow().clone();
     let mut failed = ends.values().any(|end| *end == End::Failed);
+    let booked = tokio::select! {
+        booked = pass.book.close(tools.now, &tools.by) => booked,
+        // The server is still busy with what was cut off.
+        () = stop::past_grace(&tools.stop) => Err(stop::unbooked()),
+    };
     if let Err(failure) = booked {
         tools.report.event(&failed_event("ledger", &failure));
         failed = true;
@@ -177,14 +183,16 @@ impl Pass<'_> {
     async fn one(&self, change: &Change, before: Before<'_>) {
         let failed = |ends: &BTreeMap<String, End>| ends.values().any(|end| *end == End::Failed);
         let mut ends = self.ends.subscribe();
-        let waited = ends
-            .wait_for(|ends| failed(ends) || before.ended(ends))
-            .await
-            .map(|ends| (failed(&ends), before.waits(&ends)));
-        let (failed, waits) = waited.unwrap_or((true, false));
-        if failed {
+        let ready = async {
+            let waited = ends
+                .wait_for(|ends| failed(ends) || before.ended(ends))
+                .await;
+            waited.map(|ends| (failed(&ends), before.waits(&ends)))
+        };
+        let ready = stop::unless(&self.tools.stop, true, ready).await;
+        let Ok(Ok((false, waits))) = ready else {
             return;
-        }
+        };
         let end = if waits || matches!(change.action, Action::ByHand(_)) {
             End::Waits
         } else {
@@ -203,7 +211,11 @@ impl Pass<'_> {
             reason: change.why.clone(),
         };
         self.tools.report.event(&started);
-        match self.act(change).await {
+        let acted = tokio::select! {
+            acted = self.act(change) => acted,
+            () = stop::past_patience(&self.tools.stop, &change.action) => Err(stop::cut_off(&change.action)),
+        };
+        match acted {
             Ok(End::Done) => {
                 self.book.note(&change.ledger);
                 let seconds = begun.elapsed().as_secs_f64();
@@ -290,20 +302,13 @@ impl Pass<'_> {
         if output.code == 0 {
             return Ok(());
         }
-        let said = output.complaint();
-        let said = if said.is_empty() {
-            format!("status {}", output.code)
-        } else {
-            said
-        };
         let hint = match output.code {
-            75 => "somebody changed it meanwhile; run `mailctl plan` to see how it stands now",
-            _ if said.contains("No space left") => {
-                "free some space on the server (`df -h`, `journalctl --vacuum-size=100M`), then run `mailctl apply` again"
+            shell::CHANGED => {
+                "somebody changed it meanwhile; run `mailctl plan` to see how it stands now"
             }
             _ => "mend it, then run `mailctl apply` again: it goes on from here",
         };
-        Err(Failure::new(format!("{} on the server: {said}", change.id)).hint(hint))
+        Err(output.failure(format!("{} on the server", change.id), hint))
     }
 
     async fn rrset(&self, change: &Change, write: &RrsetWrite) -> Result<()> {
@@ -315,6 +320,15 @@ impl Pass<'_> {
         }
         if write.before.values != want.values || write.before.ttl != want.ttl {
             zone::write(zone.as_ref(), &write.apex, &write.before, &want).await?;
+        }
+        if write.from_key.is_some() {
+            // The plan could not know these values.
+            let made = want.values.difference(&write.before.values);
+            let made = made.map(|value| Made::Value {
+                key: want.key.clone(),
+                value: value.clone(),
+            });
+            self.book.note(&made.map(Edit::Add).collect::<Vec<_>>());
         }
         let note = |shown: usize, all: usize| {
             if shown == all {

@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::failure::{Context, Failure, Result};
+use crate::failure::{Context, Result};
 use crate::ledger::{self, Applied, Edit, Ledger};
 use crate::observe::quote;
 use crate::remote::{Remote, Script};
@@ -150,6 +150,8 @@ fn write(
     if output.code == 0 {
         return Ok(());
     }
-    Err(Failure::new(format!("{} on the server could not be written: {}", ledger::PATH, output.complaint()))
-        .hint("what was made now is not listed, so mailctl will never delete it by itself; free space on the server and run `mailctl apply` again"))
+    Err(output.failure(
+        format!("{} on the server could not be written, so what was made now is not listed and mailctl will never delete it by itself", ledger::PATH),
+        "mend it, then run `mailctl apply` again",
+    ))
 }

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::dns::Visible;
 use crate::failure::{Failure, Result};
 use crate::kinds::certificate::Order;
+use crate::ledger::{Edit, Made};
 use crate::observe::{World, quote};
 use crate::parts::records::holder;
 use crate::record::{Name, RType, Rrset, RrsetKey};
@@ -110,6 +111,7 @@ pub async fn certify(
         note,
         advice,
         by_hand: Mutex::default(),
+        book,
     };
     let ended = acme::issue(&account, &wanted, &challenges, note).await?;
     match &ended {
@@ -132,6 +134,9 @@ struct Challenges<'a> {
     advice: &'a (dyn Fn(String) + Send + Sync),
     /// Owners whose records a person has set.
     by_hand: Mutex<BTreeSet<Name>>,
+    /// Challenges are listed while they stand: should nobody be left to remove
+    /// them, the next apply does.
+    book: &'a Book,
 }
 
 /// Where a challenge is put.
@@ -199,6 +204,14 @@ impl Challenges<'_> {
     }
 }
 
+fn edits(set: &Rrset, edit: fn(Made) -> Edit) -> Vec<Edit> {
+    let made = |value: &String| Made::Value {
+        key: set.key.clone(),
+        value: value.clone(),
+    };
+    set.values.iter().map(made).map(edit).collect()
+}
+
 fn list(set: &Rrset) -> Vec<String> {
     set.values.iter().cloned().collect()
 }
@@ -220,6 +233,7 @@ impl acme::Challenges for Challenges<'_> {
         for place in &places {
             let (zone, key) = (place.zone.as_ref(), &place.want.key);
             if !zone.by_hand() {
+                self.book.note(&edits(&place.want, Edit::Add));
                 zone::add_values(zone, &place.apex, key, CHALLENGE_TTL, &list(&place.want)).await?;
             } else if let Ok(mut by_hand) = self.by_hand.lock() {
                 by_hand.insert(key.name.clone());
@@ -237,6 +251,7 @@ impl acme::Challenges for Challenges<'_> {
             let (zone, key) = (place.zone.as_ref(), &place.want.key);
             if !zone.by_hand() {
                 zone::remove_values(zone, &place.apex, key, &list(&place.want)).await?;
+                self.book.note(&edits(&place.want, Edit::Remove));
             }
         }
         let set: Vec<String> = match self.by_hand.lock() {

@@ -8,9 +8,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{ask, saved::Saved, setup};
+use crate::apply::stop::Stop;
 use crate::apply::{Consent, Tools, apply};
 use crate::cli::{Apply, Cli};
-use crate::failure::{Context, Exit, Failure, Result};
+use crate::failure::{Exit, Failure, Result};
 use crate::remote::lock::Lock;
 use crate::render::{self, Document};
 use crate::report::{Bars, JsonLines, Report, say};
@@ -30,7 +31,7 @@ pub fn run(cli: &Cli, options: &Apply) -> Result<Exit> {
     let by = who();
     let now = OffsetDateTime::now_utc;
     // Kept until the end: two applies at once would undo each other.
-    let _lock = Lock::take(
+    let lock = Lock::take(
         session.world.remote.as_ref(),
         &holder(&by, now()),
         Duration::ZERO,
@@ -65,21 +66,21 @@ pub fn run(cli: &Cli, options: &Apply) -> Result<Exit> {
         report,
         now,
         by,
+        stop: Stop::by_signals(),
     };
     let consent = Consent {
         allowed: options.allow.iter().cloned().collect(),
         digest: saved.map(|s| s.digest),
         ask: &show,
     };
-    session.runtime.block_on(async {
-        tokio::select! {
-            exit = apply(&tools, &consent) => exit,
-            stopped = tokio::signal::ctrl_c() => {
-                stopped.context("waiting for Ctrl-C failed")?;
-                Err(Failure::new("interrupted").hint("what was begun may be half done; run `mailctl apply` again: it goes on from here").exit(Exit::Partial))
-            }
-        }
-    })
+    let exit = session.runtime.block_on(apply(&tools, &consent));
+    if tools.stop.is_asked() {
+        // What is still busy on the server is not waited for; its connection
+        // ends with this process, and with that the lock.
+        std::mem::forget(lock);
+        session.runtime.shutdown_background();
+    }
+    exit
 }
 
 /// What others are told who find the lock taken.

@@ -8,6 +8,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::setup::{self, Session};
+use crate::apply::stop::Stop;
 use crate::apply::{Consent, Tools, apply};
 use crate::cli::{Cli, Reach, Rehearse};
 use crate::config::Config;
@@ -181,6 +182,8 @@ impl Rehearsal<'_> {
             report: report.clone(),
             now: OffsetDateTime::now_utc,
             by: "rehearsal".into(),
+            // A signal ends the process, and with it the world.
+            stop: Stop::default(),
         };
         let consent = Consent {
             allowed: BTreeSet::new(),

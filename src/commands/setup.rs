@@ -29,7 +29,7 @@ use crate::vault::Vault;
 use crate::zone::{self, Settings, Zone};
 
 /// Columns where there is no terminal to say so.
-const WIDTH: usize = 160;
+const WIDTH: usize = 120;
 
 /// Everything that is open while a verb works.
 pub struct Session {
@@ -236,7 +236,10 @@ fn connect(cli: &Cli, config: &Config, vault: &Vault, reach: &Reach) -> Result<A
 }
 
 fn zones(config: &Config, vault: &Vault, dns: &Dns) -> Result<BTreeMap<Holder, Arc<dyn Zone>>> {
-    let open = |kind, given: catalogue::Settings, place: &str| -> Result<Arc<dyn Zone>> {
+    // One client for what is one account, whatever it is used for: connections
+    // and the limit of their number are shared.
+    let mut known: Vec<(String, Settings, Arc<dyn Zone>)> = Vec::new();
+    let mut open = |kind, given: catalogue::Settings, place: &str| -> Result<Arc<dyn Zone>> {
         let filled = catalogue::filled(kind, given, &Here);
         let secret = |secret: &Option<config::SecretRef>| {
             secret.as_ref().map(|s| vault.secret(s)).transpose()
@@ -250,8 +253,16 @@ fn zones(config: &Config, vault: &Vault, dns: &Dns) -> Result<BTreeMap<Holder, A
             key: secret(&filled.key)?,
             algorithm: filled.algorithm.clone(),
         };
-        zone::open(&filled.provider, &settings, dns)
-            .with_context(|| format!("`{place}` in mail.yaml cannot be used"))
+        let same = |(provider, of, _): &&(String, Settings, _)| {
+            *provider == filled.provider && *of == settings
+        };
+        if let Some((.., zone)) = known.iter().find(same) {
+            return Ok(zone.clone());
+        }
+        let zone = zone::open(&filled.provider, &settings, dns)
+            .with_context(|| format!("`{place}` in mail.yaml cannot be used"))?;
+        known.push((filled.provider, settings, zone.clone()));
+        Ok(zone)
     };
     let mut zones: BTreeMap<Holder, Arc<dyn Zone>> = BTreeMap::new();
     zones.insert(

@@ -136,6 +136,27 @@ pub fn resolve_paths(config: &mut Config, base: &Path, home: Option<&Path>) {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_rehearsal_needs_neither_secrets_nor_the_provider() {
+        let source = "host: {name: smtp.wac.tax, ssh: root@203.0.113.7}\n\
+            domains: {wac.tax: {users: {i: {password: env:NOT_SET_ANYWHERE_1}}}}\n\
+            dns: {provider: cloudflare, token: env:NOT_SET_ANYWHERE_2}\n";
+        let refused =
+            read("mail.yaml", source).expect_err("two secrets and a provider are missing");
+        assert_eq!(
+            refused.iter().filter(|d| d.is_error()).count(),
+            3,
+            "{refused:?}"
+        );
+        let loaded = read_to_rehearse("mail.yaml", source).expect("enough to rehearse");
+        assert!(
+            loaded
+                .warnings
+                .iter()
+                .any(|w| w.message.contains("cloudflare"))
+        );
+    }
+
     const FILE: &str = "host: {name: smtp.wac.tax, ssh: vps, identity: ~/key, password: \"file:./p\"}\n\
         domains: {wac.tax: {users: {i: {}}}}\ndns: {provider: manual}\nsecrets: /var/secrets\n";
 

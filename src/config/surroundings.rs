@@ -18,6 +18,11 @@ pub trait Surroundings: Send + Sync {
 
     /// Whether other users of this machine may read the file.
     fn open_to_others(&self, path: &Path) -> bool;
+
+    /// Whether the file is only rehearsed, so that nobody outside is needed.
+    fn rehearsed(&self) -> bool {
+        false
+    }
 }
 
 /// This process on this machine.
@@ -60,6 +65,10 @@ impl Surroundings for Assumed {
 
     fn open_to_others(&self, _: &Path) -> bool {
         false
+    }
+
+    fn rehearsed(&self) -> bool {
+        true
     }
 }
 

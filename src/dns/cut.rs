@@ -39,8 +39,12 @@ impl Dns {
 }
 
 fn not_delegated(name: &Name, apex: &Name) -> Failure {
-    Failure::new(format!("{name} is in no zone: the closest one is {apex}"))
-        .hint("zone not found: is the domain registered and delegated?")
+    let closest = match apex.as_str() {
+        "" | "." => "the root",
+        apex => apex,
+    };
+    Failure::new(format!("no zone was found for {name}: the closest one above it is {closest}"))
+        .hint("is the domain registered, and delegated to its name servers? A zone that is not public yet is named by `zone` beside `provider`")
 }
 
 /// The zone that the SOA in an answer names, where it is one that `name` is in.

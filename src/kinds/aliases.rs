@@ -70,10 +70,14 @@ impl Resource for AliasesWish {
         for (local, to) in &want {
             match present.get(local) {
                 None => {
-                    why.push(format!("{local} is new"));
+                    why.push(format!("{local} is new, to {}", told(to)));
                     edits.push(Edit::Add(made(local)));
                 }
-                Some(before) if before != to => why.push(format!("{local} goes elsewhere")),
+                Some(before) if before != to => why.push(format!(
+                    "{local} goes to {} instead of {}",
+                    told(before),
+                    told(to)
+                )),
                 Some(_) => {}
             }
         }
@@ -93,13 +97,22 @@ impl Resource for AliasesWish {
             text.as_bytes(),
             file.map(|f| f.content.as_slice()),
         );
-        let mut change = Change::new(self.id(), sign, why.join(", "), Action::Script(script))
-            .after(shown(&want))
-            .ledger(edits);
+        let mut change =
+            Change::new(self.id(), sign, why.join("; "), Action::Script(script)).ledger(edits);
+        if !want.is_empty() {
+            change = change.after(shown(&want));
+        }
         if !present.is_empty() {
             change = change.before(shown(&present));
         }
         Ok(vec![change])
+    }
+}
+
+fn told(target: &Target) -> String {
+    match target {
+        Target::Addresses(to) => to.join(" and "),
+        Target::Pipe(command) => format!("| {command}"),
     }
 }
 

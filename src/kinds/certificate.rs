@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::acme;
 use crate::config::CertificateKey;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::observe::{Seen, quote};
 use crate::plan::Plan;
 use crate::record::Name;
@@ -67,7 +67,7 @@ impl Wish {
     /// Why a new one is needed, and the names of the present one.
     fn due(&self, seen: &Seen) -> Result<Option<Due>, Blocked> {
         let Some(chain) = seen.file(&self.chain())? else {
-            return Ok(Some(("none there yet".into(), None)));
+            return Ok(Some(("no certificate yet".into(), None)));
         };
         let Ok(present) = acme::Certificate::parse(&chain.content) else {
             return Ok(Some(("the present one cannot be read".into(), None)));
@@ -217,12 +217,10 @@ impl Install {
         );
         let output = remote.run(&Script::new(text))?;
         if output.code != 0 {
-            let what = format!(
-                "the new certificate could not be put in place on the server: {}",
-                output.complaint()
-            );
-            return Err(Failure::new(what)
-                .hint("the one that was there still serves; run `mailctl apply` again"));
+            return Err(output.failure(
+                "the new certificate could not be put in place on the server",
+                "the one that was there still serves; run `mailctl apply` again",
+            ));
         }
         Ok(())
     }

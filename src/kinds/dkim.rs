@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::config::DkimAlgorithm;
 use crate::dkim;
-use crate::failure::{Context, Failure, Result};
+use crate::failure::{Context, Result};
 use crate::ledger::{Edit, Made};
 use crate::observe::{Seen, quote};
 use crate::plan::Plan;
@@ -173,11 +173,13 @@ impl Make {
         );
         let output = remote.run(&Script::new(text))?;
         if output.code != 0 {
-            return Err(Failure::new(format!(
-                "the DKIM key of {} could not be stored on the server: {}",
-                self.domain,
-                output.complaint()
-            )));
+            return Err(output.failure(
+                format!(
+                    "the DKIM key of {} could not be stored on the server",
+                    self.domain
+                ),
+                "mend it, then run `mailctl apply` again: it goes on from here",
+            ));
         }
         Ok(key.record)
     }
@@ -223,7 +225,7 @@ impl Resource for SigningWish {
         let change = Change::new(
             self.id(),
             Sign::Create,
-            "its record is visible everywhere before",
+            "chasquid signs with it once its record is visible everywhere",
             Action::Script(Script::new(text)),
         )
         .after(to)

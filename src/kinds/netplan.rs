@@ -71,10 +71,14 @@ impl Resource for Address6 {
             return Ok(Vec::new());
         }
         let device = device(links, interface, (address, prefix), self.gateway)?;
-        // The hoster's file may have the route already; a second one is refused by netplan.
         let bare = yaml(&device, (address, prefix), None);
         let full = yaml(&device, (address, prefix), self.gateway);
-        let want = if routed && (present.is_none() || present.as_ref() == Some(&bare)) {
+        // The hoster's file may have the route already; it is only repeated
+        // where mail would leave from another address by it.
+        let astray = addressed && self.source(&facts, address).is_err();
+        // A route of our own may be the one that is there: it stays.
+        let ours = present.as_ref().is_some_and(|t| t.contains("routes:"));
+        let want = if routed && !astray && !ours {
             bare
         } else {
             full

@@ -167,22 +167,17 @@ impl RrsetWish {
         }
     }
 
-    /// Why a set that is there differs, in words.
+    /// Why a set differs, in words.
     fn why(&self, seen: &Rrset, want: &BTreeSet<String>) -> String {
-        let purpose = self.purpose;
+        let Self { purpose, ttl, .. } = self;
         if seen.values.is_empty() {
-            return format!("{purpose}: not there yet");
+            return format!("no {purpose} yet");
         }
         if seen.values == *want {
-            return format!("{purpose}: its TTL is {} s", seen.ttl.unwrap_or_default());
+            let seen = seen.ttl.unwrap_or_default();
+            return format!("{purpose}: its TTL is {seen} s instead of {ttl} s");
         }
-        let missing = want.difference(&seen.values).count();
-        let surplus = seen.values.difference(want).count();
-        match (missing, surplus) {
-            (0, _) => format!("{purpose}: {surplus} of its values no longer belong there"),
-            (_, 0) => format!("{purpose}: {missing} values are missing"),
-            _ => format!("{purpose}: it says something else"),
-        }
+        format!("{purpose} differs")
     }
 
     /// The hoster's zone cannot be asked from here: a person sets the PTR, and
@@ -323,7 +318,7 @@ impl Resource for RrsetWish {
         let mut change = Change::new(self.id(), sign, why, action)
             .needs(self.needs.clone())
             .ledger(edits);
-        // Where a person acts, nothing is replaced unseen.
+        // What a person does is a person's decision.
         change.danger = self.danger(set, &want).filter(|_| !by_hand);
         if !set.values.is_empty() {
             change = change.before(shown(set.ttl, &set.values));
@@ -409,10 +404,17 @@ impl Resource for RrsetGone {
         } else {
             Action::Rrset(write)
         };
-        let mut change = Change::new(self.id(), sign, "it left mail.yaml", action)
-            .before(shown(set.ttl, &set.values))
+        let why = if want == set.values {
+            "somebody has deleted it already: the ledger forgets it"
+        } else {
+            "it left mail.yaml"
+        };
+        let mut change = Change::new(self.id(), sign, why, action)
             .needs(self.needs.clone())
             .ledger(edits);
+        if !set.values.is_empty() {
+            change = change.before(shown(set.ttl, &set.values));
+        }
         if !want.is_empty() {
             change = change.after(shown(set.ttl, &want));
         }
@@ -471,7 +473,7 @@ mod tests {
         let ttl = &wish
             .diff(&seen(&key, 3600, &["10 smtp.wac.tax."]), &plan)
             .expect("decided")[0];
-        assert_eq!(ttl.why, "MX: its TTL is 3600 s");
+        assert_eq!(ttl.why, "MX: its TTL is 3600 s instead of 300 s");
         let foreign = &wish
             .diff(&seen(&key, 300, &["5 mx.other.example."]), &plan)
             .expect("decided")[0];

@@ -12,7 +12,7 @@ pub const PRELUDE: &str = r#"
 fail() { printf '%s\n' "$2" >&2; exit "$1"; }
 oops() {
   if grep -qi -e 'no space left on device' -e 'disk quota exceeded' "$2" 2>/dev/null; then
-    fail 1 "$1: the disk of the server is full; free some space and apply again"
+    fail 1 "$1: the disk of the server is full"
   fi
   fail 1 "$1: $(grep -v '^[[:space:]]*$' "$2" 2>/dev/null | tail -n 5)"
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::facts;
 use crate::kinds::file::File;
 use crate::observe::Seen;
 use crate::plan::Plan;
@@ -49,11 +50,19 @@ impl Resource for Ipv6On {
     }
 
     fn probes(&self) -> Vec<Probe> {
-        vec![Probe::File(PATH.into()), Probe::Shell(LIVE.into())]
+        vec![
+            Probe::File(PATH.into()),
+            Probe::Shell(LIVE.into()),
+            Probe::Shell(facts::PROBE.into()),
+        ]
     }
 
     fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
         let (file, live) = (seen.file(PATH)?, seen.shell(LIVE)?);
+        if self.interface.is_none() {
+            // Without the facts it is not known yet, which is not the same as none.
+            seen.shell(facts::PROBE)?;
+        }
         if !self.required && file.is_none() {
             return Ok(Vec::new());
         }

@@ -7,11 +7,12 @@ use serde_json::json;
 
 use crate::chasquid::users::{self, Entry};
 use crate::config::HostName;
-use crate::failure::{Context, Failure, Result};
+use crate::failure::{Context, Result};
 use crate::kinds::chasquid::switch_in;
 use crate::ledger::{Edit, Ledger, Made};
 use crate::observe::Seen;
 use crate::plan::Plan;
+use crate::random;
 use crate::record::Name;
 use crate::remote::Remote;
 use crate::resource::{Action, Blocked, Change, Probe, Resource, Sign};
@@ -118,9 +119,11 @@ impl Resource for UsersWish {
             entries,
             seen: file.map(|f| f.content.clone()),
         };
-        let mut change = Change::new(self.id(), sign, why.join(", "), Action::Users(write))
-            .after(shown_after)
-            .ledger(edits);
+        let mut change =
+            Change::new(self.id(), sign, why.join("; "), Action::Users(write)).ledger(edits);
+        if sign != Sign::Delete {
+            change = change.after(shown_after);
+        }
         if sign != Sign::Create {
             change = change.before(shown_before);
         }
@@ -185,7 +188,7 @@ impl Write {
                 Wanted::Password(password) => Entry::scrypt(password, salt()?),
                 Wanted::Generate => {
                     let password =
-                        vault::generate_password(&crate::kinds::random::<{ vault::GENERATED }>()?);
+                        vault::generate_password(&random::octets::<{ vault::GENERATED }>()?);
                     // Kept before it is set: a password that only the server knows is of no use.
                     vault
                         .keep_password(&HostName(self.domain.clone()), user, &password)
@@ -204,18 +207,15 @@ impl Write {
         let script = switch_in(&self.domain, "users", text.as_bytes(), self.seen.as_deref());
         let output = remote.run(&script)?;
         if output.code != 0 {
-            let what = format!(
-                "the accounts of {} were not changed: {}",
-                self.domain,
-                output.complaint()
-            );
-            return Err(Failure::new(what)
-                .hint("nothing was switched in; run `mailctl plan` to see how it stands now"));
+            return Err(output.failure(
+                format!("the accounts of {} were not changed", self.domain),
+                "nothing was switched in; run `mailctl plan` to see how it stands now",
+            ));
         }
         Ok(())
     }
 }
 
 fn salt() -> Result<[u8; 16]> {
-    crate::kinds::random::<16>()
+    random::octets()
 }

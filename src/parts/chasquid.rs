@@ -146,6 +146,13 @@ mod tests {
             assert_eq!(output.status.code(), Some(67), "{user:?} {domain:?}");
         }
         assert_eq!(files(dir.path()).len(), 0);
+        let bounce = deliver(&maildir, &["<>", "bounce", "wac.tax"], b"x");
+        assert!(bounce.status.success(), "{bounce:?}");
+        let text = std::fs::read(&files(&maildir.join("wac.tax/bounce/new"))[0]).expect("message");
+        assert!(
+            text.starts_with(b"Return-Path: <>\n"),
+            "RFC 5321 section 4.4"
+        );
         // Shell characters are letters like any other.
         let output = deliver(&maildir, &["", "$(touch pwned) *", "wac.tax"], b"x");
         assert!(output.status.success(), "{output:?}");

@@ -212,7 +212,7 @@ fn of_domain(wish: &Wish, name: &Name, domain: &Domain) -> Vec<RrsetWish> {
             sets.push(maker.whole(
                 name.child(service),
                 RType::Srv,
-                "where mail programs submit",
+                "SRV for submission",
                 &[value],
             ));
         }
@@ -224,11 +224,16 @@ fn of_domain(wish: &Wish, name: &Name, domain: &Domain) -> Vec<RrsetWish> {
             "MX",
             &[format!("10 {}", host.fqdn())],
         );
-        mx.needs = vec![
-            "service chasquid".into(),
-            rrset::id(&RrsetKey::new(host.clone(), RType::A)),
-            rrset::id(&RrsetKey::new(host.clone(), RType::Aaaa)),
-        ];
+        let address = |ip| {
+            let rtype = if IpAddr::is_ipv4(&ip) {
+                RType::A
+            } else {
+                RType::Aaaa
+            };
+            rrset::id(&RrsetKey::new(host.clone(), rtype))
+        };
+        mx.needs.push("service chasquid".into());
+        mx.needs.extend(addresses(wish).all().map(address));
         sets.push(mx);
     }
     further(&maker, name, domain, &mut sets);
@@ -257,12 +262,8 @@ fn further(maker: &Maker, name: &Name, domain: &Domain, sets: &mut Vec<RrsetWish
         match sets.iter_mut().find(|set| set.key == record.key) {
             Some(set) => set.values.extend(record.values),
             None => {
-                let mut set = maker.among(
-                    record.key.name.clone(),
-                    record.key.rtype,
-                    "records",
-                    &values,
-                );
+                let mut set =
+                    maker.among(record.key.name.clone(), record.key.rtype, "record", &values);
                 set.ttl = record.ttl.unwrap_or(maker.ttl);
                 sets.push(set);
             }

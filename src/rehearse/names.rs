@@ -17,6 +17,7 @@ use super::needs::SCHEMA;
 use super::network::{Network, Party};
 use super::program::{Program, run};
 use crate::failure::{Context, Failure, Result};
+use crate::random;
 use crate::record::{Name, RType, Rrset, RrsetKey, txt_quoted};
 use crate::secret::Secret;
 
@@ -61,9 +62,7 @@ impl Names {
         zones: &[Name],
         background: &Background,
     ) -> Result<Self> {
-        let mut random = [0; 24];
-        aws_lc_rs::rand::fill(&mut random).context("no random bytes for a token")?;
-        let token = Secret::new(BASE64_URL_SAFE_NO_PAD.encode(random));
+        let token = Secret::new(BASE64_URL_SAFE_NO_PAD.encode(random::octets::<24>()?));
         let database = directory.join("names.sqlite3");
         let schema = fs::read_to_string(SCHEMA).with_context(|| format!("cannot read {SCHEMA}"))?;
         run(["sqlite3".as_ref(), database.as_os_str()], &schema)?;

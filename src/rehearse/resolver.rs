@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::names;
 use super::needs;
 use super::network::{Network, Party};
-use super::program::Program;
+use super::program::{Program, run};
 use crate::failure::{Context, Failure, Result};
 
 /// The running resolver.
@@ -44,8 +44,11 @@ impl Resolver {
         // from reading anything outside /etc/unbound; a copy has no profile.
         let installed = needs::find("unbound").ok_or_else(|| Failure::new("unbound is missing"))?;
         let unbound = directory.join("unbound");
-        fs::copy(&installed, &unbound)
-            .with_context(|| format!("cannot copy {}", installed.display()))?;
+        // By a program of its own: what this process has open for writing, a
+        // child that another thread starts meanwhile has too, and then no
+        // program can be run from it (ETXTBSY).
+        let copy = ["cp".as_ref(), installed.as_os_str(), unbound.as_os_str()];
+        run(copy, "")?;
         let command = [
             unbound.as_os_str(),
             "-d".as_ref(),

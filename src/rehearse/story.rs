@@ -198,7 +198,7 @@ impl Stage<'_> {
     async fn refuses_to_relay(&self, address: IpAddr) -> Result<String> {
         let (code, text) = self
             .service(address)?
-            .try_recipient("somebody@stranger.example", "victim@elsewhere.example")
+            .try_recipient("somebody@stranger.example", "victim@nowhere.invalid")
             .await?;
         let said = format!("a stranger is told {code} {}", text.trim());
         if code >= 400 {

@@ -10,10 +10,9 @@
 
 use std::fmt::Write;
 
-use aws_lc_rs::rand;
-
 use super::Output;
-use crate::failure::{Context, Result};
+use crate::failure::Result;
+use crate::random;
 
 /// Begins every frame; rare in output, so that searching is quick.
 const MARK: u8 = 0x1e;
@@ -31,8 +30,7 @@ pub(crate) struct Envelope {
 impl Envelope {
     /// New frames.
     pub(crate) fn new() -> Result<Self> {
-        let mut bytes = [0; 16];
-        rand::fill(&mut bytes).context("the system has no randomness")?;
+        let bytes: [u8; 16] = random::octets()?;
         let mut token = String::with_capacity(32);
         for byte in bytes {
             let _ = write!(token, "{byte:02x}");

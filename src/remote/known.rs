@@ -9,12 +9,13 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::{digest, hmac, rand};
+use aws_lc_rs::{digest, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 use super::target::Target;
 use crate::failure::{Context, Result};
+use crate::random;
 
 /// The signature algorithms to offer for unknown hosts, best first.
 /// Certificates are not among them: a plain key always stands beside one, and
@@ -214,9 +215,8 @@ fn append(file: &Path, line: &str) -> std::io::Result<()> {
 
 /// `|1|salt|HMAC-SHA1(salt, name)`.
 fn hashed(name: &str) -> String {
-    let mut salt = [0; 20];
     // Without randomness the name is hashed all the same, only not hidden.
-    let _ = rand::fill(&mut salt);
+    let salt: [u8; 20] = random::octets().unwrap_or_default();
     format!(
         "|1|{}|{}",
         STANDARD.encode(salt),

@@ -12,6 +12,7 @@ use mailctl::rehearse::base::Suite;
 use serde_json::Value;
 
 use crate::lab::{Lab, PASSWORD, PASSWORD_VARIABLE, Ran};
+use crate::round_trip::a_plan_is_one_connection_and_one_command;
 
 const TWO_DOMAINS: &str = r#"  wac.tax:
     users:
@@ -228,6 +229,7 @@ fn a_fresh_server_becomes_a_mail_server_and_follows_its_file() {
             .expect("runs"),
     );
     assert!(fresh.expect(0).out.contains("No changes."));
+    a_plan_is_one_connection_and_one_command(&lab);
 
     // The zone, by dig.
     let (v4, v6) = (lab.world.ipv4().to_string(), lab.world.ipv6().to_string());

@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use mailctl::record::Name;
 use mailctl::rehearse::base::Suite;
@@ -61,15 +63,38 @@ impl Lab {
 
     /// The same with further top-level text.
     pub fn write_with(&self, domains: &str, more: &str) -> PathBuf {
+        self.write_text(&format!("{}{more}", self.yaml(domains)))
+    }
+
+    /// The usual mail.yaml with pieces of its text replaced, which must be there.
+    #[track_caller]
+    pub fn write_but(&self, domains: &str, changes: &[(&str, &str)]) -> PathBuf {
+        let mut text = self.yaml(domains);
+        for (from, to) in changes {
+            assert!(text.contains(from), "{from} is not in\n{text}");
+            text = text.replace(from, to);
+        }
+        self.write_text(&text)
+    }
+
+    /// Any mail.yaml.
+    pub fn write_text(&self, text: &str) -> PathBuf {
+        let path = self.directory.path().join("mail.yaml");
+        fs::write(&path, text).expect("mail.yaml");
+        path
+    }
+
+    /// The text of the usual mail.yaml.
+    pub fn yaml(&self, domains: &str) -> String {
         let world = &self.world;
-        let text = format!(
+        format!(
             "host:\n  name: smtp.wac.tax\n  ssh: root@{v4}\n  identity: {key}\n  host_key: {host_key}\n  ipv4: {v4}\n  \
              ipv6: {v6}/64\n  gateway6: {gateway}\n  base: {{fail2ban: false, upgrades: false}}\n\
              domains:\n{domains}\
              dns: {{provider: powerdns, endpoint: \"{endpoint}\", token: env:{TOKEN_VARIABLE}}}\n\
              ptr: {{provider: powerdns, endpoint: \"{endpoint}\", token: env:{TOKEN_VARIABLE}}}\n\
              certificates: {{authority: \"{directory}\", root: {root}}}\n\
-             resolver: {resolver}\n{more}",
+             resolver: {resolver}\n",
             v4 = world.ipv4(),
             v6 = world.ipv6(),
             gateway = world.gateway6(),
@@ -79,10 +104,7 @@ impl Lab {
             directory = world.authority().directory(),
             root = world.authority().root().display(),
             resolver = world.resolver().address(),
-        );
-        let path = self.directory.path().join("mail.yaml");
-        fs::write(&path, text).expect("mail.yaml");
-        path
+        )
     }
 
     /// mailctl with the environment of a pipeline, in the lab's directory.
@@ -108,6 +130,15 @@ impl Lab {
     /// Runs mailctl to its end.
     pub fn run(&self, args: &[&str]) -> Ran {
         Ran::of(self.command().args(args).output().expect("mailctl runs"))
+    }
+
+    /// Applies, and sees that nothing is left to do.
+    #[track_caller]
+    pub fn converges(&self) {
+        self.run(&["apply", "--yes"]).expect(0);
+        self.run(&["plan", "--detailed-exitcode"])
+            .expect(0)
+            .says(&["No changes."]);
     }
 
     /// Runs a command on the server and returns what it prints.
@@ -145,6 +176,16 @@ impl Lab {
     }
 }
 
+/// Waits until `seen`, a minute at most.
+#[track_caller]
+pub fn until(what: &str, mut seen: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !seen() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// How a run ended.
 pub struct Ran {
     pub code: i32,
@@ -170,6 +211,21 @@ impl Ran {
             "stdout:\n{}\nstderr:\n{}",
             self.out, self.err
         );
+        self
+    }
+
+    /// Everything that was said.
+    pub fn said(&self) -> String {
+        format!("{}{}", self.out, self.err)
+    }
+
+    /// Fails the test unless each of these was said.
+    #[track_caller]
+    pub fn says(self, parts: &[&str]) -> Self {
+        let said = self.said();
+        for part in parts {
+            assert!(said.contains(part), "`{part}` is not said:\n{said}");
+        }
         self
     }
 }

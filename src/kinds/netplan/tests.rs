@@ -184,6 +184,20 @@ fn mail_must_leave_from_the_address() {
 }
 
 #[test]
+fn a_named_gateway_mends_the_source() {
+    let bare = yaml("eth0", (ip("2a02:c207::7"), 64), None);
+    let other = facts(Some("2a02:c207::7"), true).replace("src 2a02:c207::7", "src 2a02:c207::99");
+    let (_, switch) = switch(&wish(), &seen(NETPLAN, &other, Some(&bare))).expect("a change");
+    assert_eq!(switch.content.as_deref(), Some(FULL));
+    assert!(
+        wish()
+            .diff(&seen(NETPLAN, &other, Some(FULL)), &Plan::default())
+            .is_err(),
+        "it did not help"
+    );
+}
+
+#[test]
 fn it_goes_when_ipv6_is_none() {
     let none = Address6 {
         address: None,

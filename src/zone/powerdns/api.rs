@@ -7,7 +7,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::rrset::{Change, RrsetJson, ZoneJson};
 use crate::failure::{Context, Exit, Failure, Result};
@@ -23,7 +23,9 @@ const READS: u32 = 3;
 
 /// One server of the API.
 pub(super) struct Api {
-    client: Client,
+    client: OnceCell<Client>,
+    /// The token as it is sent.
+    header: HeaderValue,
     /// `…/api/v1/servers/{id}`
     base: Url,
     token: Secret,
@@ -55,28 +57,27 @@ impl Api {
                 .exit(Exit::Unsound)
         })?;
         header.set_sensitive(true);
-        let mut client = Client::builder()
-            .default_headers(HeaderMap::from_iter([(
-                "X-API-Key".parse().context("a header name")?,
-                header,
-            )]))
-            .connect_timeout(CONNECT_LIMIT)
-            .timeout(REQUEST_LIMIT)
-            .pool_max_idle_per_host(CONNECTIONS)
-            // A redirect would carry the token to somebody else.
-            .redirect(reqwest::redirect::Policy::none());
-        if base.host_str().is_some_and(is_loopback) {
-            client = client.no_proxy();
-        }
         Ok(Self {
-            client: client
-                .build()
-                .context("the HTTP client for PowerDNS cannot be set up")?,
+            client: OnceCell::new(),
+            header,
             base,
             token,
             server_id: server_id.to_owned(),
             in_flight: Semaphore::new(CONNECTIONS),
         })
+    }
+
+    /// The client, made when it is first needed: reading the system's trust
+    /// anchors takes a while, in which others can work.
+    async fn client(&self) -> Result<&Client> {
+        let make = || async {
+            let header = self.header.clone();
+            let near = self.base.host_str().is_some_and(is_loopback);
+            let made = tokio::task::spawn_blocking(move || client(header, near));
+            made.await
+                .context("the HTTP client for PowerDNS was not finished")?
+        };
+        self.client.get_or_try_init(make).await
     }
 
     /// The zone's sets; one set only, where the server knows how to pick it.
@@ -94,7 +95,7 @@ impl Api {
         let mut tried = 0;
         let body = loop {
             tried += 1;
-            match self.send(zone, self.client.get(url.clone())).await {
+            match self.send(zone, |client| client.get(url.clone())).await {
                 Ok(body) => break body,
                 Err(Refusal::Unclear(_)) if tried < READS => pause(tried).await,
                 Err(refusal) => return Err(refusal.told()),
@@ -115,17 +116,18 @@ impl Api {
         zone: &Name,
         change: &Change,
     ) -> std::result::Result<(), Refusal> {
-        let request = self
-            .client
-            .patch(self.zone_url(zone))
-            .json(&json!({"rrsets": [change]}));
+        let request = |client: &Client| {
+            client
+                .patch(self.zone_url(zone))
+                .json(&json!({"rrsets": [change]}))
+        };
         self.send(zone, request).await.map(drop)
     }
 
     async fn send(
         &self,
         zone: &Name,
-        request: RequestBuilder,
+        request: impl FnOnce(&Client) -> RequestBuilder,
     ) -> std::result::Result<Vec<u8>, Refusal> {
         let _permit = self
             .in_flight
@@ -133,6 +135,7 @@ impl Api {
             .await
             .context("asking has ended")
             .map_err(Refusal::Final)?;
+        let request = request(self.client().await.map_err(Refusal::Final)?);
         let answer = request.send().await.map_err(|e| self.unreachable(e))?;
         let status = answer.status();
         if status.is_success() {
@@ -225,6 +228,25 @@ impl Api {
             .unwrap_or_default();
         format!("{}://{host}{port}", self.base.scheme())
     }
+}
+
+fn client(token: HeaderValue, near: bool) -> Result<Client> {
+    let mut client = Client::builder()
+        .default_headers(HeaderMap::from_iter([(
+            "X-API-Key".parse().context("a header name")?,
+            token,
+        )]))
+        .connect_timeout(CONNECT_LIMIT)
+        .timeout(REQUEST_LIMIT)
+        .pool_max_idle_per_host(CONNECTIONS)
+        // A redirect would carry the token to somebody else.
+        .redirect(reqwest::redirect::Policy::none());
+    if near {
+        client = client.no_proxy();
+    }
+    client
+        .build()
+        .context("the HTTP client for PowerDNS cannot be set up")
 }
 
 fn base(endpoint: &str, server_id: &str) -> Result<Url> {
