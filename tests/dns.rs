@@ -184,7 +184,7 @@ async fn the_zone_of_a_name_is_found() {
             .expect_err("no zone")
             .told();
         assert!(
-            why.contains(of) && why.contains("is the domain registered and delegated?"),
+            why.contains(of) && why.contains("is the domain registered, and delegated"),
             "{why}"
         );
     }
