@@ -201,6 +201,7 @@ fn of_domain(wish: &Wish, name: &Name, domain: &Domain) -> Vec<RrsetWish> {
         let values: Vec<String> = key.record.iter().cloned().collect();
         let mut set = maker.whole(key.owner(name), RType::Txt, "DKIM", &values);
         set.alike = crate::dkim::same_key;
+        set.confirm = !key.signing;
         set.from_key = key.from_key(name);
         set.needs.extend(set.from_key.clone());
         sets.push(set);
