@@ -3,6 +3,7 @@
 
 pub mod act;
 pub mod book;
+pub mod keys;
 pub mod verify;
 
 use std::collections::BTreeSet;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::Tools;
 use super::book::Book;
+use super::keys::Keys;
 use crate::acme::{self, Issued};
 use crate::failure::{Context, Failure, Result};
 use crate::ledger::Ledger;
@@ -44,6 +45,25 @@ enum End {
     Failed,
 }
 
+/// How far a pass has got, by id.
+#[derive(Default)]
+struct Progress {
+    ends: BTreeMap<String, End>,
+    /// Deeds on the server that only wait for something and let the next one begin.
+    aside: BTreeSet<String>,
+}
+
+impl Progress {
+    fn failed(&self) -> bool {
+        self.ends.values().any(|end| *end == End::Failed)
+    }
+
+    /// Whether the server is free again after this deed.
+    fn free_after(&self, id: &str) -> bool {
+        self.ends.contains_key(id) || self.aside.contains(id)
+    }
+}
+
 /// What changes leave for those after them.
 #[derive(Default)]
 struct Results {
@@ -53,9 +73,10 @@ struct Results {
 
 struct Pass<'a> {
     tools: &'a Tools,
-    ends: watch::Sender<BTreeMap<String, End>>,
+    progress: watch::Sender<Progress>,
     results: Mutex<Results>,
     book: Book,
+    keys: Keys,
     account: Option<Secret>,
 }
 
@@ -64,9 +85,10 @@ pub async fn act(tools: &Tools, plan: &Plan, ledger: Ledger) -> Acted {
     let book = Book::new(tools.world.remote.clone(), ledger);
     let mut pass = Pass {
         tools,
-        ends: watch::Sender::new(BTreeMap::new()),
+        progress: watch::Sender::default(),
         results: Mutex::default(),
         book,
+        keys: Keys::begin(plan),
         account: None,
     };
     let orders = plan
@@ -108,8 +130,8 @@ pub async fn act(tools: &Tools, plan: &Plan, ledger: Ledger) -> Acted {
     }
     futures_util::future::join_all(all).await;
     let booked = pass.book.close(tools.now, &tools.by).await;
-    let ends = pass.ends.borrow().clone();
-    let mut failed = ends.values().any(|end| *end == End::Failed);
+    let progress = pass.progress.borrow();
+    let mut failed = progress.failed();
     if let Err(failure) = booked {
         tools.report.event(&failed_event("ledger", &failure));
         failed = true;
@@ -117,7 +139,7 @@ pub async fn act(tools: &Tools, plan: &Plan, ledger: Ledger) -> Acted {
     let (done, left): (Vec<&Change>, Vec<&Change>) = plan
         .changes
         .iter()
-        .partition(|c| ends.get(&c.id) == Some(&End::Done));
+        .partition(|c| progress.ends.get(&c.id) == Some(&End::Done));
     let ids = |changes: Vec<&Change>| changes.into_iter().map(|c| c.id.clone()).collect();
     Acted {
         done: ids(done),
@@ -137,18 +159,17 @@ fn failed_event(id: &str, failure: &Failure) -> Event {
 impl Pass<'_> {
     /// Waits for what the change needs, then does it.
     async fn one(&self, change: &Change, needs: Vec<&str>, after: Option<&str>) {
-        let mut ends = self.ends.subscribe();
-        let waited = ends
-            .wait_for(|ends| {
-                ends.values().any(|end| *end == End::Failed)
-                    || (needs.iter().all(|n| ends.contains_key(*n))
-                        && after.is_none_or(|a| ends.contains_key(a)))
+        let mut progress = self.progress.subscribe();
+        let waited = progress
+            .wait_for(|progress| {
+                progress.failed()
+                    || (needs.iter().all(|n| progress.ends.contains_key(*n))
+                        && after.is_none_or(|a| progress.free_after(a)))
             })
             .await
-            .map(|ends| {
-                let failed = ends.values().any(|end| *end == End::Failed);
-                let waits = needs.iter().any(|n| ends.get(*n) == Some(&End::Waits));
-                (failed, waits)
+            .map(|progress| {
+                let waits = |n: &&str| progress.ends.get(*n) == Some(&End::Waits);
+                (progress.failed(), needs.iter().any(waits))
             });
         let (failed, waits) = waited.unwrap_or((true, false));
         if failed {
@@ -159,8 +180,8 @@ impl Pass<'_> {
         } else {
             self.begin(change).await
         };
-        self.ends.send_modify(|ends| {
-            ends.insert(change.id.clone(), end);
+        self.progress.send_modify(|progress| {
+            progress.ends.insert(change.id.clone(), end);
         });
     }
 
@@ -195,6 +216,7 @@ impl Pass<'_> {
             Action::Network(switch) => {
                 let (switch, report, id) =
                     (switch.clone(), self.tools.report.clone(), change.id.clone());
+                let progress = self.progress.clone();
                 self.on_server(move |remote| {
                     let note = |text: &str| {
                         report.event(&Event::Note {
@@ -202,7 +224,14 @@ impl Pass<'_> {
                             text: text.to_owned(),
                         })
                     };
-                    switch.act(remote, &note)
+                    // A failure before the new network is confirmed stops what
+                    // has not begun; what runs meanwhile the server finishes.
+                    let applied = || {
+                        progress.send_modify(|progress| {
+                            progress.aside.insert(id.clone());
+                        });
+                    };
+                    switch.act(remote, &note, &applied)
                 })
                 .await
             }
@@ -212,8 +241,10 @@ impl Pass<'_> {
                     .await
             }
             Action::DkimKey(make) => {
-                let make = make.clone();
-                let record = self.on_server(move |remote| make.act(remote)).await?;
+                let (make, key) = (make.clone(), self.keys.take(&change.id).await?);
+                let record = key.record.clone();
+                self.on_server(move |remote| make.store(remote, &key))
+                    .await?;
                 self.results(|results| results.records.insert(change.id.clone(), record));
                 Ok(())
             }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::config::DkimAlgorithm;
-use crate::dkim;
+use crate::dkim::{self, DkimKey};
 use crate::failure::{Context, Failure, Result};
 use crate::ledger::{Edit, Made};
 use crate::observe::{Seen, quote};
@@ -155,13 +155,20 @@ pub struct Make {
 }
 
 impl Make {
-    /// Makes the key, stores it, and returns the value of its record.
+    /// Makes the key, which takes a while for RSA.
+    ///
+    /// # Errors
+    /// When the generator fails.
+    pub fn key(&self) -> Result<DkimKey> {
+        dkim::generate(self.algorithm, &mut rsa::rand_core::OsRng)
+            .context("making a DKIM key failed")
+    }
+
+    /// Stores the key on the server.
     ///
     /// # Errors
     /// When the server refuses to store it.
-    pub fn act(&self, remote: &dyn Remote) -> Result<String> {
-        let key = dkim::generate(self.algorithm, &mut rsa::rand_core::OsRng)
-            .context("making a DKIM key failed")?;
+    pub fn store(&self, remote: &dyn Remote, key: &DkimKey) -> Result<()> {
         let directory = format!("{PREPARED}/{}", self.domain);
         let path = format!("{directory}/{}.pem", self.selector);
         let text = format!(
@@ -179,7 +186,7 @@ impl Make {
                 output.complaint()
             )));
         }
-        Ok(key.record)
+        Ok(())
     }
 }
 
