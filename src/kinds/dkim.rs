@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::config::DkimAlgorithm;
-use crate::dkim;
+use crate::dkim::{self, DkimKey};
 use crate::failure::{Context, Result};
 use crate::ledger::{Edit, Made};
 use crate::observe::{Seen, quote};
@@ -155,13 +155,20 @@ pub struct Make {
 }
 
 impl Make {
-    /// Makes the key, stores it, and returns the value of its record.
+    /// Makes the key, which takes a while for RSA.
+    ///
+    /// # Errors
+    /// When the generator fails.
+    pub fn key(&self) -> Result<DkimKey> {
+        dkim::generate(self.algorithm, &mut rsa::rand_core::OsRng)
+            .context("making a DKIM key failed")
+    }
+
+    /// Stores the key on the server.
     ///
     /// # Errors
     /// When the server refuses to store it.
-    pub fn act(&self, remote: &dyn Remote) -> Result<String> {
-        let key = dkim::generate(self.algorithm, &mut rsa::rand_core::OsRng)
-            .context("making a DKIM key failed")?;
+    pub fn store(&self, remote: &dyn Remote, key: &DkimKey) -> Result<()> {
         let directory = format!("{PREPARED}/{}", self.domain);
         let path = format!("{directory}/{}.pem", self.selector);
         let text = format!(
@@ -181,7 +188,7 @@ impl Make {
                 "mend it, then run `mailctl apply` again: it goes on from here",
             ));
         }
-        Ok(key.record)
+        Ok(())
     }
 }
 
@@ -293,8 +300,9 @@ mod tests {
             panic!("a key")
         };
         let server = Recorder::default();
-        let record = make.act(&server).expect("made");
-        assert!(record.starts_with("v=DKIM1; k=ed25519; p="));
+        let key = make.key().expect("made");
+        make.store(&server, &key).expect("stored");
+        assert!(key.record.starts_with("v=DKIM1; k=ed25519; p="));
         let pem = server.file();
         assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----"), "PKCS#8");
         assert!(server.script().contains(WAITS) && !server.script().contains("/etc/chasquid"));
