@@ -23,7 +23,7 @@ use mailctl::observe::quote;
 use mailctl::rehearse::base::Suite;
 use mailctl::secret::Secret;
 
-use lab::{Lab, PASSWORD, Ran};
+use lab::{Lab, Ran};
 use sample::{Contender, in_turn};
 use table::Table;
 
@@ -94,7 +94,7 @@ fn fresh() -> Lab {
 fn by_hand(base: &Base) -> Duration {
     let lab = fresh();
     let world = &lab.world;
-    let entry = Entry::scrypt(&Secret::new(PASSWORD), *b"sixteen octets..");
+    let entry = Entry::scrypt(&Secret::new(lab.password.as_str()), *b"sixteen octets..");
     let users = users::render(&BTreeMap::from([("i".to_owned(), entry)]));
     let words = [
         ("host", "smtp.wac.tax"),

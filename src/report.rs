@@ -134,7 +134,7 @@ impl Report for Lines {
             }
             Event::ChangeFailed { .. } => say(&failed(event, self.paint)),
             Event::Note { id, text } if self.verbose => say(&format!("  {id}: {text}")),
-            Event::Summary(summary) => say(&ending(summary, self.paint)),
+            Event::Summary(summary) => say(&ending(summary, self.paint, self.quiet)),
             _ => {}
         }
     }
@@ -210,12 +210,13 @@ fn failed(event: &Event, paint: Paint) -> String {
     format!("  {} {id}: {error}{hint}", paint.with("31", "failed"))
 }
 
-fn ending(summary: &Summary, paint: Paint) -> String {
+fn ending(summary: &Summary, paint: Paint, quiet: bool) -> String {
     let mut text = String::new();
     for step in &summary.by_hand {
         text.push_str(&format!("\nTo do by hand:\n{step}\n"));
     }
-    for note in &summary.notes {
+    let well = matches!(summary.outcome, "unchanged" | "applied");
+    for note in summary.notes.iter().filter(|_| !(quiet && well)) {
         text.push_str(&format!("note: {note}\n"));
     }
     if !summary.left.is_empty() {

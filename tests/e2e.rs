@@ -19,6 +19,8 @@ mod judges;
 mod knot;
 #[path = "support/lab.rs"]
 mod lab;
+#[path = "e2e/network.rs"]
+mod network;
 #[path = "support/pebble.rs"]
 mod pebble;
 #[path = "support/ports.rs"]
@@ -36,5 +38,11 @@ mod round_trip;
 #[path = "support/scene.rs"]
 #[allow(dead_code)]
 mod scene;
+#[path = "e2e/secrets.rs"]
+mod secrets;
+#[path = "e2e/terminal.rs"]
+mod terminal;
 #[path = "support/unbound.rs"]
 mod unbound;
+#[path = "support/watch.rs"]
+mod watch;

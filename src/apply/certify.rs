@@ -12,7 +12,7 @@ use super::book::Book;
 use crate::acme::{self, Account, Authority, Ended, Pending, Shown, Values, Wanted};
 use crate::config::Config;
 use crate::dns::Visible;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::kinds::certificate::Order;
 use crate::ledger::{Edit, Made};
 use crate::observe::{World, quote};
@@ -58,10 +58,10 @@ impl Kept {
         let script = Script::new(text);
         let output = on_server(&tools.world, move |remote| remote.run(&script)).await?;
         if output.code != 0 {
-            return Err(Failure::new(format!(
-                "the account at the certificate authority cannot be read on the server: {}",
-                output.complaint()
-            )));
+            return Err(output.failure(
+                "the account at the certificate authority cannot be read on the server",
+                "mend it, then run `mailctl apply` again",
+            ));
         }
         let text = output.text();
         let (account, order) = text.split_once('\0').unwrap_or((&text, ""));

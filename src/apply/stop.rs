@@ -83,7 +83,7 @@ pub async fn past_patience(stop: &Stop, action: &Action) {
 /// What becomes of a deed that was not waited for.
 pub fn cut_off(action: &Action) -> Failure {
     let what = match action {
-        Action::Order(_) => "interrupted; the challenges were removed from the zone",
+        Action::Order(_) => "interrupted; its challenges are taken back from the zone",
         action if action.on_server() => "interrupted; it goes on by itself on the server",
         _ => "interrupted; it may be half done",
     };

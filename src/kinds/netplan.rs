@@ -16,6 +16,11 @@ use crate::resource::{Action, Blocked, Change, Probe, Resource, Sign};
 
 /// The drop-in.
 pub const PATH: &str = "/etc/netplan/60-mailctl.yaml";
+/// The id of the one change.
+pub fn id() -> String {
+    format!("netplan {PATH}")
+}
+
 const LINKS: &str = include_str!("../../templates/links.sh");
 
 /// The address and gateway of mail.yaml, or none.
@@ -33,7 +38,7 @@ pub struct Address6 {
 
 impl Resource for Address6 {
     fn id(&self) -> String {
-        format!("netplan {PATH}")
+        id()
     }
 
     fn probes(&self) -> Vec<Probe> {

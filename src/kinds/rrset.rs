@@ -27,6 +27,8 @@ pub struct RrsetWish {
     pub values: BTreeSet<String>,
     /// Whether nothing else may be there; else foreign values stay.
     pub whole: bool,
+    /// Whether two values say the same, where one thing can be written in many ways.
+    pub alike: fn(&str, &str) -> bool,
     /// An SPF record to merge into the one that is there.
     pub spf: Option<spf::Wanted>,
     /// The value comes from a key that is not made yet: the key's id.
@@ -65,6 +67,7 @@ impl RrsetWish {
             purpose,
             values,
             whole: true,
+            alike: |a, b| a == b,
             spf: None,
             from_key: None,
             confirm: false,
@@ -110,7 +113,11 @@ impl RrsetWish {
     fn desired(&self, seen: &Rrset) -> Result<(BTreeSet<String>, Vec<Edit>), Blocked> {
         let made = self.made();
         let mut want: BTreeSet<String> = if self.whole {
-            self.values.clone()
+            let as_it_stands = |value: &String| {
+                let same = seen.values.iter().find(|v| (self.alike)(v, value));
+                same.unwrap_or(value).clone()
+            };
+            self.values.iter().map(as_it_stands).collect()
         } else {
             let foreign = seen
                 .values
@@ -119,7 +126,11 @@ impl RrsetWish {
             foreign.chain(&self.values).cloned().collect()
         };
         let mut edits: Vec<Edit> = Vec::new();
-        let mut ours = self.values.clone();
+        let mut ours = if self.whole {
+            want.clone()
+        } else {
+            self.values.clone()
+        };
         if let Some(wanted) = &self.spf {
             let existing =
                 spf::only_spf(seen.values.iter().map(String::as_str)).map_err(|why| {

@@ -13,6 +13,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::network::Network;
 use crate::failure::{Context, Failure, Result};
@@ -31,8 +32,13 @@ pub struct Claim {
     kept: bool,
 }
 
+/// How many worlds this process has started.
+static STARTED: AtomicU32 = AtomicU32::new(0);
+
 impl Claim {
-    /// Removes leftovers, then takes the lowest free number.
+    /// Removes leftovers, then takes a free number: one that was not free a
+    /// moment ago, as far as can be, so that nobody who still looks whether an
+    /// old world is gone finds a new one in its place.
     ///
     /// # Errors
     /// When the directory cannot be made or all numbers are taken.
@@ -40,7 +46,9 @@ impl Claim {
         remove_leftovers()?;
         // Others see a world's directory and its lock at once, or neither.
         let _guard = lock_worlds()?;
-        for number in 1..=254 {
+        let first = std::process::id() + STARTED.fetch_add(1, Ordering::Relaxed);
+        for number in (0..254).map(|n| first.wrapping_mul(7).wrapping_add(n) % 254 + 1) {
+            let number = u8::try_from(number).unwrap_or(1);
             let directory = Path::new(WORLDS).join(number.to_string());
             match DirBuilder::new().mode(0o700).create(&directory) {
                 Ok(()) => return Self::take(number, directory),

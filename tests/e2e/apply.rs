@@ -2,8 +2,6 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -11,8 +9,10 @@ use mailctl::record::{Name, RType, Rrset, RrsetKey};
 use mailctl::rehearse::base::Suite;
 use serde_json::Value;
 
-use crate::lab::{Lab, PASSWORD, PASSWORD_VARIABLE, Ran};
+use crate::judges::{self, Letter};
+use crate::lab::{Lab, PASSWORD_VARIABLE, Ran};
 use crate::round_trip::a_plan_is_one_connection_and_one_command;
+use crate::watch::Watch;
 
 const TWO_DOMAINS: &str = r#"  wac.tax:
     users:
@@ -38,60 +38,15 @@ fn set(lab: &Lab, name: &str, rtype: RType, values: &[&str]) {
         .expect("set");
 }
 
-/// Watches every command line of this machine, the throw-away server's
-/// included, until told to stop; returns those that show one of `secrets`.
-fn watch(secrets: Vec<String>) -> impl FnOnce() -> Vec<String> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let told = stop.clone();
-    let watcher = thread::spawn(move || {
-        let mut shown = Vec::new();
-        while !told.load(Ordering::Relaxed) {
-            for process in fs::read_dir("/proc").expect("/proc").flatten() {
-                let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
-                let line = String::from_utf8_lossy(&line).replace('\0', " ");
-                if secrets.iter().any(|secret| line.contains(secret)) {
-                    shown.push(line);
-                }
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        shown
-    });
-    move || {
-        stop.store(true, Ordering::Relaxed);
-        watcher.join().expect("the watcher")
-    }
-}
-
-/// Submits by swaks and returns whether the server took the message.
-fn swaks(lab: &Lab, user: &str, password: &str, subject: &str) -> bool {
-    let server = format!("{}:587", lab.world.ipv4());
-    let header = format!("Subject: {subject}");
-    let output = Command::new("swaks")
-        .args([
-            "--server",
-            &server,
-            "-tls",
-            "--helo",
-            "client.example",
-            "--auth",
-            "PLAIN",
-            "--auth-user",
-            user,
-        ])
-        .args([
-            "--auth-password",
-            password,
-            "--from",
-            user,
-            "--to",
-            "reader@far.example",
-            "--header",
-            &header,
-        ])
-        .output()
-        .expect("swaks");
-    output.status.success()
+/// Whether the server takes a message of this user.
+fn submits(lab: &Lab, user: &str, password: &str, subject: &str) -> bool {
+    let letter = Letter {
+        user,
+        password,
+        to: "reader@far.example",
+        subject,
+    };
+    judges::submit(lab.world.ipv4(), &letter).0
 }
 
 /// Whether dkimpy verifies the message with the record that dig finds.
@@ -155,7 +110,7 @@ fn a_fresh_server_becomes_a_mail_server_and_follows_its_file() {
         ],
     );
     let token = lab.world.names().token().expose().to_owned();
-    let watched = watch(vec![PASSWORD.to_owned(), token.clone()]);
+    let watch = Watch::begin();
 
     // The plan, in all its forms, writes nothing.
     let before = lab.on_server("find /etc /var/lib /usr -newer /proc/1 -type f | sort | md5sum");
@@ -268,14 +223,21 @@ fn a_fresh_server_becomes_a_mail_server_and_follows_its_file() {
         );
     }
     // From here on the password does stand in an argument list: swaks's own.
-    let shown = watched();
-    assert!(shown.is_empty(), "secrets in argument lists: {shown:?}");
-    assert!(!swaks(&lab, "i@wac.tax", "wrong-password", "refused"));
+    let shown = watch.end();
+    for secret in [&lab.password, &token] {
+        assert!(!shown.contains(secret), "a secret in an argument list");
+    }
+    assert!(!submits(&lab, "i@wac.tax", "wrong-password", "refused"));
     assert!(
-        !swaks(&lab, "bounce@wac.tax", PASSWORD, "refused"),
+        !submits(&lab, "bounce@wac.tax", &lab.password, "refused"),
         "receives only"
     );
-    assert!(swaks(&lab, "i@wac.tax", PASSWORD, "signed by the server"));
+    assert!(submits(
+        &lab,
+        "i@wac.tax",
+        &lab.password,
+        "signed by the server"
+    ));
     let limit = Duration::from_secs(60);
     let received = lab
         .world
@@ -285,7 +247,7 @@ fn a_fresh_server_becomes_a_mail_server_and_follows_its_file() {
     assert_eq!(dkimpy(&lab, &received.data), "verified");
     let kept = fs::read_to_string(lab.directory.path().join("secrets/j@second.example"))
         .expect("a kept password");
-    assert!(swaks(
+    assert!(submits(
         &lab,
         "j@second.example",
         kept.trim(),
@@ -303,7 +265,12 @@ fn a_fresh_server_becomes_a_mail_server_and_follows_its_file() {
         ("file", &plan_file),
         ("journal", &journal),
     ] {
-        for secret in [PASSWORD, token.as_str(), kept.trim(), "PRIVATE KEY"] {
+        for secret in [
+            lab.password.as_str(),
+            token.as_str(),
+            kept.trim(),
+            "PRIVATE KEY",
+        ] {
             assert!(!text.contains(secret), "a secret in {place}");
         }
     }
@@ -311,6 +278,11 @@ fn a_fresh_server_becomes_a_mail_server_and_follows_its_file() {
     // What leaves the file goes, if mailctl made it; what others made stays.
     lab.on_server("chasquid-util -C=/etc/chasquid user-add hand@wac.tax --password=made-by-hand-1 >/dev/null; chown root:chasquid /etc/chasquid/domains/wac.tax/users; chmod 640 /etc/chasquid/domains/wac.tax/users");
     set(&lab, "hand.wac.tax", RType::Txt, &["made by hand"]);
+    let second_key = lab.on_server("cd /etc/chasquid/domains/second.example && ls dkim:*.pem");
+    let selector = second_key.trim().trim_start_matches("dkim:");
+    let selector = selector.trim_end_matches(".pem");
+    let second_key = format!("{selector}._domainkey.second.example");
+    assert_eq!(lab.dig(&second_key, "TXT").len(), 1);
     lab.write(ONE_DOMAIN);
     let plan = lab.run(&["plan"]).expect(0);
     assert!(
@@ -321,7 +293,13 @@ fn a_fresh_server_becomes_a_mail_server_and_follows_its_file() {
     );
     lab.run(&["apply", "--yes"]).expect(0);
     lab.run(&["plan", "--detailed-exitcode"]).expect(0);
-    assert_eq!(lab.dig("second.example", "MX"), Vec::<String>::new());
+    for (name, rtype) in [
+        ("second.example".to_owned(), "MX"),
+        ("_dmarc.second.example".to_owned(), "TXT"),
+        (second_key, "TXT"),
+    ] {
+        assert_eq!(lab.dig(&name, rtype), Vec::<String>::new(), "{name}");
+    }
     assert_eq!(lab.dig("info.wac.tax", "TXT"), Vec::<String>::new());
     assert_eq!(lab.dig("hand.wac.tax", "TXT"), ["\"made by hand\""]);
     let users = lab.on_server("cat /etc/chasquid/domains/wac.tax/users");
@@ -354,7 +332,10 @@ fn a_fresh_server_becomes_a_mail_server_and_follows_its_file() {
         plan.out
     );
     rotate(&["apply", "--yes"]).expect(0);
-    assert!(swaks(&lab, "i@wac.tax", other, "new") && !swaks(&lab, "i@wac.tax", PASSWORD, "old"));
+    assert!(
+        submits(&lab, "i@wac.tax", other, "new")
+            && !submits(&lab, "i@wac.tax", &lab.password, "old")
+    );
     lab.world.stop().expect("nothing is left");
 }
 
@@ -385,6 +366,6 @@ fn killed_at_any_moment_the_next_apply_converges() {
             .out
             .contains("No changes.")
     );
-    assert!(swaks(&lab, "i@wac.tax", PASSWORD, "after all"));
+    assert!(submits(&lab, "i@wac.tax", &lab.password, "after all"));
     lab.world.stop().expect("nothing is left");
 }

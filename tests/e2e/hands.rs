@@ -11,7 +11,7 @@ use mailctl::rehearse::base::Suite;
 use serde_json::Value;
 
 use crate::judges::{self, Letter, txt};
-use crate::lab::{Lab, PASSWORD, Ran};
+use crate::lab::{Lab, Ran};
 
 const DOMAINS: &str = r#"  wac.tax:
     users: {i: {password: env:E2E_MAIL_PASSWORD}}
@@ -110,7 +110,7 @@ fn signing_keys(lab: &Lab) -> String {
 fn sent(lab: &Lab, subject: &str) -> Vec<u8> {
     let letter = Letter {
         user: "i@wac.tax",
-        password: PASSWORD,
+        password: &lab.password,
         to: "reader@far.example",
         subject,
     };

@@ -13,9 +13,7 @@ use mailctl::rehearse::base::Suite;
 use mailctl::rehearse::{World, WorldOptions, needs};
 use tempfile::TempDir;
 
-/// The password that mail.yaml names by an environment variable.
-pub const PASSWORD: &str = "correct-horse-battery-staple-7";
-/// The variable.
+/// The variable that mail.yaml names for the user's password.
 pub const PASSWORD_VARIABLE: &str = "E2E_MAIL_PASSWORD";
 /// The variable of the DNS token.
 pub const TOKEN_VARIABLE: &str = "E2E_DNS_TOKEN";
@@ -24,6 +22,8 @@ pub const TOKEN_VARIABLE: &str = "E2E_DNS_TOKEN";
 pub struct Lab {
     pub world: World,
     pub directory: TempDir,
+    /// The user's password, of this lab only: others run at the same time.
+    pub password: String,
 }
 
 impl Lab {
@@ -50,9 +50,16 @@ impl Lab {
             ..WorldOptions::default()
         });
         let directory = tempfile::tempdir().expect("a directory");
+        let world = world.expect("a world");
+        let password = format!(
+            "correct-horse-{}-battery-{}",
+            world.number(),
+            std::process::id()
+        );
         Some(Self {
-            world: world.expect("a world"),
+            world,
             directory,
+            password,
         })
     }
 
@@ -121,7 +128,7 @@ impl Lab {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", directory)
             .env("RUST_BACKTRACE", "0")
-            .env(PASSWORD_VARIABLE, PASSWORD)
+            .env(PASSWORD_VARIABLE, &self.password)
             .env(TOKEN_VARIABLE, self.world.names().token().expose())
             .stdin(Stdio::null());
         command
