@@ -149,8 +149,7 @@ fn a_person_sets_every_record_and_the_challenges_too() {
     }
     let plan = lab.run(&["plan"]).expect(0);
     assert!(
-        plan.out
-            .contains("by hand: `mailctl apply` says what to set where"),
+        plan.out.contains("by hand: no MX yet: 10 smtp.wac.tax."),
         "{}",
         plan.out
     );

@@ -236,7 +236,7 @@ fn a_new_certificate_is_made_when_it_is_due_and_nobody_is_turned_away() {
     assert_eq!(reason(&lab, CERTIFICATE), "its key does not belong to it");
     lab.run(&["apply", "--yes"]).expect(0);
     lab.on_server(&format!("rm {FOLDER}/fullchain.pem"));
-    assert_eq!(reason(&lab, CERTIFICATE), "none there yet");
+    assert_eq!(reason(&lab, CERTIFICATE), "no certificate yet");
 
     // A command that fails is due until it succeeds.
     lab.on_server("touch /run/forbidden");
@@ -301,10 +301,10 @@ fn a_new_certificate_is_made_when_it_is_due_and_nobody_is_turned_away() {
     nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).expect("sent");
     let ran = crate::lab::Ran::of(child.wait_with_output().expect("it ends"));
     assert!(
-        ran.code == 6 && ran.err.contains("interrupted"),
+        ran.code == 6 && ran.out.contains("order smtp.wac.tax: interrupted"),
         "{} {}",
         ran.code,
-        ran.err
+        ran.out
     );
     assert!(no_challenge(&lab));
     assert_eq!(serial(&lab), before);
