@@ -17,7 +17,7 @@ LAB := mmdebstrap systemd-container nftables iproute2 openssh-client pdns-server
        sqlite3 unbound pebble debian-archive-keyring ca-certificates procps
 TESTS := openssh-server knot bind9 bind9-dnsutils swaks libnet-ssleay-perl python3-dkim sudo openssl curl
 
-.PHONY: all build rehearse test lint bench packages-build packages-lab packages-test clean
+.PHONY: all build rehearse test lint record bench packages-build packages-lab packages-test clean
 
 all: build
 
@@ -35,6 +35,10 @@ test: packages-build packages-lab packages-test
 lint: packages-build
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+# Writes tests/plans/world anew, after a probe or a template has changed.
+record: packages-build packages-lab
+	$(CARGO) test --locked --test e2e -- --ignored record
 
 bench: packages-build packages-lab packages-test
 	$(CARGO) bench --locked

@@ -4,6 +4,7 @@
 pub mod act;
 pub mod book;
 mod certify;
+pub mod keys;
 pub mod stop;
 pub mod verify;
 

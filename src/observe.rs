@@ -391,9 +391,10 @@ async fn ask_zones(world: &World, open: &[Probe]) -> Vec<(Probe, Answer)> {
     while let Some(Ok((holder, keys, apex))) = finding.join_next().await {
         match apex {
             Ok(apex) => by_zone.entry((holder, apex)).or_default().extend(keys),
-            Err(failure) => {
-                answers.extend(keys.into_iter().map(|key| failed(&holder, key, &failure)))
-            }
+            Err(failure) => answers.extend(
+                keys.into_iter()
+                    .map(|key| failed(world, &holder, key, &failure)),
+            ),
         }
     }
     let mut reading = tokio::task::JoinSet::new();
@@ -437,15 +438,16 @@ async fn read_zone(
         }
         Err(failure) => keys
             .into_iter()
-            .map(|key| failed(holder, key, &failure))
+            .map(|key| failed(world, holder, key, &failure))
             .collect(),
     }
 }
 
-fn failed(holder: &Holder, key: RrsetKey, failure: &Failure) -> (Probe, Answer) {
+fn failed(world: &World, holder: &Holder, key: RrsetKey, failure: &Failure) -> (Probe, Answer) {
     let blocked = Blocked {
         why: failure.chain(),
         fix: failure.advice().map(str::to_owned),
+        by_hand: world.zone(holder).is_ok_and(|zone| zone.by_hand()),
     };
     (Probe::Rrset(holder.clone(), key), Answer::Failed(blocked))
 }

@@ -67,3 +67,66 @@ const PARTS: &[Part] = &[
     records::wish,         // addresses, PTR, SPF, DKIM, DMARC, and MX last
     gone::wish,            // what left mail.yaml, backwards
 ];
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use crate::config::{load, surroundings::Written};
+    use crate::ledger::{Edit, Made};
+    use crate::record::{Name, RType, RrsetKey};
+
+    /// What a wish borrows.
+    pub(crate) struct Stage {
+        pub(crate) config: Config,
+        pub(crate) seen: Seen,
+        pub(crate) ledger: Ledger,
+        pub(crate) facts: Facts,
+        passwords: BTreeMap<String, Secret>,
+    }
+
+    impl Stage {
+        /// A host and one domain, with what else mail.yaml says of them.
+        pub(crate) fn new(host: &str, domain: &str) -> Self {
+            let text = format!(
+                "host: {{name: smtp.wac.tax, {host}}}\ndomains:\n  wac.tax: {{{domain}}}\n\
+                 dns: {{provider: manual}}\n"
+            );
+            let home = std::path::Path::new("/home/wac");
+            let loaded = load::read_with(&text, home, Some(home), &Written::default());
+            Self {
+                config: loaded.expect("sound").config,
+                seen: Seen::new(),
+                ledger: Ledger::default(),
+                facts: Facts::default(),
+                passwords: BTreeMap::new(),
+            }
+        }
+
+        /// With things that the ledger lists.
+        pub(crate) fn made(mut self, made: impl IntoIterator<Item = Made>) -> Self {
+            let edits: Vec<Edit> = made.into_iter().map(Edit::Add).collect();
+            self.ledger.edit(&edits);
+            self
+        }
+
+        /// The wish, on a day in 2026.
+        pub(crate) fn wish(&self) -> Wish<'_> {
+            Wish {
+                config: &self.config,
+                seen: &self.seen,
+                facts: self.facts.clone(),
+                ledger: self.ledger.clone(),
+                passwords: &self.passwords,
+                now: time::macros::datetime!(2026-11-22 12:00 UTC),
+            }
+        }
+    }
+
+    /// A value that mailctl made.
+    pub(crate) fn value(name: &str, rtype: RType, value: &str) -> Made {
+        Made::Value {
+            key: RrsetKey::new(Name::parse(name).expect("a name"), rtype),
+            value: value.into(),
+        }
+    }
+}

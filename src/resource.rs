@@ -55,6 +55,8 @@ pub struct Blocked {
     pub why: String,
     /// What to do about it.
     pub fix: Option<String>,
+    /// Whether it is a person's to change anyway, so that nothing of ours hangs on it.
+    pub by_hand: bool,
 }
 
 impl Blocked {
@@ -63,6 +65,7 @@ impl Blocked {
         Self {
             why: why.into(),
             fix: None,
+            by_hand: false,
         }
     }
 

@@ -1,10 +1,11 @@
 # Puts the new network on trial. It lies in /run, which shadows /etc: a reboot
 # within the trial brings the old network back, and so does the timer.
 mkdir -p /run/mailctl /run/netplan
-for unit in mailctl-network-revert.timer mailctl-network-revert.service mailctl-network-apply.service; do
-  systemctl stop "$unit" 2>/dev/null
-  systemctl reset-failed "$unit" 2>/dev/null
-done
+units='mailctl-network-revert.timer mailctl-network-revert.service mailctl-network-apply.service'
+# shellcheck disable=SC2086 # several names
+systemctl stop $units 2>/dev/null
+# shellcheck disable=SC2086 # several names
+systemctl reset-failed $units 2>/dev/null
 rm -f /run/mailctl/network-applied
 had_address=no had_route=no
 if [ -n "$address" ] && [ -n "$(ip -6 -o addr show dev "$interface" to "$address" 2>/dev/null)" ]; then had_address=yes; fi

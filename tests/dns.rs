@@ -184,7 +184,7 @@ async fn the_zone_of_a_name_is_found() {
             .expect_err("no zone")
             .told();
         assert!(
-            why.contains(of) && why.contains("is the domain registered and delegated?"),
+            why.contains(of) && why.contains("is the domain registered, and delegated"),
             "{why}"
         );
     }
@@ -390,6 +390,32 @@ async fn an_alias_is_shown_by_servers_and_followed_by_resolvers() {
             resolved.values,
             set(owner, RType::A, 300, &["192.0.2.9"]).values
         );
+    }
+}
+
+#[tokio::test]
+async fn an_alias_leads_to_a_name_and_its_zone() {
+    let Some(world) = World::start().await else {
+        return;
+    };
+    for (owner, end, apex) in [
+        ("alias.example.test", "www.half.test", "half.test"),
+        (
+            "_acme-challenge.wild.example.test",
+            "www.half.test",
+            "half.test",
+        ),
+        ("www.example.test", "www.example.test", "example.test"),
+        (
+            "_acme-challenge.example.test",
+            "_acme-challenge.example.test",
+            "example.test",
+        ),
+        // A name that is a zone of its own.
+        ("example.test", "example.test", "example.test"),
+    ] {
+        let led = world.dns.canonical_name(&name(owner)).await;
+        assert_eq!(led.expect(owner), (name(end), name(apex)), "{owner}");
     }
 }
 

@@ -31,6 +31,8 @@ mod powerdns;
 mod record;
 #[path = "e2e/rehearse.rs"]
 mod rehearse;
+#[path = "e2e/renewal.rs"]
+mod renewal;
 #[path = "e2e/round_trip.rs"]
 mod round_trip;
 #[path = "support/scene.rs"]

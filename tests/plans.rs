@@ -27,7 +27,7 @@ use page::{Case, Page};
 use scene::{Looked, Scene};
 
 const MAIL_YAML: &str = include_str!("plans/mail.yaml");
-const RECORD_AGAIN: &str = "record again with `cargo test --test e2e -- --ignored record` (as root), \
+const RECORD_AGAIN: &str = "record again with `make record` (as root), \
                             then look at what `UPDATE=1 cargo test --test plans` changes";
 /// Columns of the plans on the pages.
 const WIDTH: usize = 120;
@@ -223,7 +223,7 @@ fn ids_are_unique_and_needs_are_ids() {
         for change in &told.plan().changes {
             let id = &change.id;
             assert!(ids.insert(id), "{}: {id} is changed twice", told.place);
-            for need in &change.needs {
+            for need in change.needs.iter().chain(&change.follows) {
                 assert!(known.contains(need), "{}: {id} needs {need}", told.place);
             }
         }
@@ -253,7 +253,8 @@ fn no_change_waits_for_itself() {
         let mut before = None;
         for change in &told.plan().changes {
             let of = waits.entry(&change.id).or_default();
-            of.extend(change.needs.iter().map(String::as_str));
+            let all = change.needs.iter().chain(&change.follows);
+            of.extend(all.map(String::as_str));
             if change.action.on_server() {
                 of.extend(before.replace(change.id.as_str()));
             }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::Tools;
 use super::book::Book;
 use super::certify::{Kept, certify};
+use super::keys::Keys;
 use super::stop;
 use crate::acme::{Ended, Issued};
 use crate::failure::{Context, Failure, Result};
@@ -51,6 +52,25 @@ enum End {
     Failed,
 }
 
+/// How far a pass has got, by id.
+#[derive(Default)]
+struct Progress {
+    ends: BTreeMap<String, End>,
+    /// Deeds on the server that only wait for something and let the next one begin.
+    aside: BTreeSet<String>,
+}
+
+impl Progress {
+    fn failed(&self) -> bool {
+        self.ends.values().any(|end| *end == End::Failed)
+    }
+
+    /// Whether the server is free again after this deed.
+    fn free_after(&self, id: &str) -> bool {
+        self.ends.contains_key(id) || self.aside.contains(id)
+    }
+}
+
 /// What changes leave for those after them.
 #[derive(Default)]
 struct Results {
@@ -62,10 +82,11 @@ struct Results {
 
 struct Pass<'a> {
     tools: &'a Tools,
-    ends: watch::Sender<BTreeMap<String, End>>,
+    progress: watch::Sender<Progress>,
     results: Mutex<Results>,
     book: Book,
     kept: Kept,
+    keys: Keys,
 }
 
 /// Does all changes of a plan; stops beginning new ones at the first failure.
@@ -73,10 +94,11 @@ pub async fn act(tools: &Tools, plan: &Plan, ledger: Ledger) -> Acted {
     let book = Book::new(tools.world.remote.clone(), ledger);
     let mut pass = Pass {
         tools,
-        ends: watch::Sender::new(BTreeMap::new()),
+        progress: watch::Sender::default(),
         results: Mutex::default(),
         book,
         kept: Kept::default(),
+        keys: Keys::begin(plan),
     };
     let orders = plan
         .changes
@@ -122,8 +144,8 @@ pub async fn act(tools: &Tools, plan: &Plan, ledger: Ledger) -> Acted {
     }
     futures_util::future::join_all(all).await;
     let results = pass.results(std::mem::take);
-    let ends = pass.ends.borrow().clone();
-    let mut failed = ends.values().any(|end| *end == End::Failed);
+    let ends = pass.progress.borrow().ends.clone();
+    let mut failed = pass.progress.borrow().failed();
     let booked = tokio::select! {
         booked = pass.book.close(tools.now, &tools.by) => booked,
         // The server is still busy with what was cut off.
@@ -158,14 +180,15 @@ struct Before<'a> {
 }
 
 impl Before<'_> {
-    fn ended(&self, ends: &BTreeMap<String, End>) -> bool {
-        let mut ids = self.needs.iter().chain(&self.follows).map(String::as_str);
-        ids.all(|id| ends.contains_key(id)) && self.after.is_none_or(|id| ends.contains_key(id))
+    fn ended(&self, progress: &Progress) -> bool {
+        let mut ids = self.needs.iter().chain(&self.follows);
+        ids.all(|id| progress.ends.contains_key(id))
+            && self.after.is_none_or(|id| progress.free_after(id))
     }
 
     /// Whether the change has to wait for a person too.
-    fn waits(&self, ends: &BTreeMap<String, End>) -> bool {
-        let waits = |id: &String| ends.get(id) == Some(&End::Waits);
+    fn waits(&self, progress: &Progress) -> bool {
+        let waits = |id: &String| progress.ends.get(id) == Some(&End::Waits);
         self.needs.iter().any(waits) || (!self.follows.is_empty() && self.follows.iter().all(waits))
     }
 }
@@ -181,13 +204,12 @@ fn failed_event(id: &str, failure: &Failure) -> Event {
 impl Pass<'_> {
     /// Waits for what the change needs, then does it.
     async fn one(&self, change: &Change, before: Before<'_>) {
-        let failed = |ends: &BTreeMap<String, End>| ends.values().any(|end| *end == End::Failed);
-        let mut ends = self.ends.subscribe();
+        let mut progress = self.progress.subscribe();
         let ready = async {
-            let waited = ends
-                .wait_for(|ends| failed(ends) || before.ended(ends))
+            let waited = progress
+                .wait_for(|progress| progress.failed() || before.ended(progress))
                 .await;
-            waited.map(|ends| (failed(&ends), before.waits(&ends)))
+            waited.map(|progress| (progress.failed(), before.waits(&progress)))
         };
         let ready = stop::unless(&self.tools.stop, true, ready).await;
         let Ok(Ok((false, waits))) = ready else {
@@ -198,8 +220,8 @@ impl Pass<'_> {
         } else {
             self.begin(change).await
         };
-        self.ends.send_modify(|ends| {
-            ends.insert(change.id.clone(), end);
+        self.progress.send_modify(|progress| {
+            progress.ends.insert(change.id.clone(), end);
         });
     }
 
@@ -244,6 +266,7 @@ impl Pass<'_> {
             Action::Network(switch) => {
                 let (switch, report, id) =
                     (switch.clone(), self.tools.report.clone(), change.id.clone());
+                let progress = self.progress.clone();
                 self.on_server(move |remote| {
                     let note = |text: &str| {
                         report.event(&Event::Note {
@@ -251,7 +274,14 @@ impl Pass<'_> {
                             text: text.to_owned(),
                         })
                     };
-                    switch.act(remote, &note)
+                    // A failure before the new network is confirmed stops what
+                    // has not begun; what runs meanwhile the server finishes.
+                    let applied = || {
+                        progress.send_modify(|progress| {
+                            progress.aside.insert(id.clone());
+                        });
+                    };
+                    switch.act(remote, &note, &applied)
                 })
                 .await?
             }
@@ -261,8 +291,10 @@ impl Pass<'_> {
                     .await?
             }
             Action::DkimKey(make) => {
-                let make = make.clone();
-                let record = self.on_server(move |remote| make.act(remote)).await?;
+                let (make, key) = (make.clone(), self.keys.take(&change.id).await?);
+                let record = key.record.clone();
+                self.on_server(move |remote| make.store(remote, &key))
+                    .await?;
                 self.results(|results| results.records.insert(change.id.clone(), record));
             }
             Action::Rrset(write) => self.rrset(change, write).await?,

@@ -1,18 +1,24 @@
-//! Keeping the ledger on the server while changes are made: written after each
-//! change, by one writer, without holding up the changes.
+//! Keeping the ledger on the server while changes are made: written soon after
+//! each change, by one writer, without holding up the changes.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::failure::{Context, Result};
 use crate::ledger::{self, Applied, Edit, Ledger};
 use crate::observe::quote;
 use crate::remote::{Remote, Script};
 use crate::secret::Secret;
+
+/// What is noted so soon after a write waits for the next one: the server's
+/// deeds and its writes take turns.
+const GATHER: Duration = Duration::from_millis(300);
 
 /// The open ledger.
 pub struct Book {
@@ -24,6 +30,7 @@ struct Shared {
     remote: Arc<dyn Remote>,
     state: Mutex<State>,
     changed: Notify,
+    closing: Notify,
 }
 
 struct State {
@@ -47,6 +54,7 @@ impl Book {
             remote,
             state: Mutex::new(state),
             changed: Notify::new(),
+            closing: Notify::new(),
         });
         let writer = tokio::spawn(write_until_closed(shared.clone()));
         Self { shared, writer }
@@ -88,6 +96,7 @@ impl Book {
             state.closing = true;
         });
         self.shared.changed.notify_one();
+        self.shared.closing.notify_one();
         self.writer
             .await
             .context("the ledger's writer was interrupted")?
@@ -116,6 +125,9 @@ async fn write_until_closed(shared: Arc<Shared>) -> Result<()> {
             tokio::task::spawn_blocking(move || write(remote.as_ref(), text, files))
                 .await
                 .context("the ledger's writer was interrupted")??;
+            if !closing {
+                let _ = timeout(GATHER, shared.closing.notified()).await;
+            }
             continue;
         }
         if closing {

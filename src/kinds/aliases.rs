@@ -127,3 +127,99 @@ fn shown(aliases: &aliases::Aliases) -> serde_json::Value {
         .collect::<serde_json::Map<_, _>>()
         .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::testing::{diff, failed, file};
+    use crate::observe::Answer;
+
+    fn wish(forward: &[(&str, &str)], made: &[&str]) -> AliasesWish {
+        let mut ledger = Ledger::default();
+        for local in made {
+            ledger.edit(&[Edit::Add(Made::Alias(format!("{local}@wac.tax")))]);
+        }
+        AliasesWish {
+            domain: Name::parse("wac.tax").expect("name"),
+            forward: forward
+                .iter()
+                .map(|(local, to)| ((*local).to_owned(), vec![(*to).to_owned()]))
+                .collect(),
+            ledger,
+        }
+    }
+
+    fn change(wish: &AliasesWish, text: &str) -> Option<Change> {
+        diff(wish, [file(text)]).expect("decided")
+    }
+
+    fn added(local: &str) -> Edit {
+        Edit::Add(Made::Alias(format!("{local}@wac.tax")))
+    }
+
+    #[test]
+    fn absent_is_created_and_listed() {
+        let wish = wish(&[("*", "a@b.example"), ("i", "c@b.example")], &[]);
+        let change = diff(&wish, [Answer::File(None)])
+            .expect("decided")
+            .expect("a change");
+        assert_eq!(change.sign, Sign::Create);
+        assert_eq!(
+            change.why,
+            "* is new, to a@b.example; i is new, to c@b.example"
+        );
+        assert_eq!(change.ledger, [added("*"), added("i")]);
+        let nothing = super::tests::wish(&[], &[]);
+        assert!(
+            diff(&nothing, [Answer::File(None)])
+                .expect("decided")
+                .is_none(),
+            "no file is as good as an empty one"
+        );
+    }
+
+    #[test]
+    fn equal_is_kept_whatever_stands_beside_it() {
+        let wish = wish(&[("i", "c@b.example")], &["i"]);
+        for text in [
+            "i: c@b.example\n",
+            "# a remark\ni:   c@b.example\nlists: | /usr/local/bin/lists\n",
+        ] {
+            assert!(change(&wish, text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn different_says_from_where_to_where() {
+        let wish = wish(&[("i", "c@b.example")], &["i"]);
+        let change = change(&wish, "i: x@b.example, y@b.example\n").expect("a change");
+        assert_eq!(change.sign, Sign::Update);
+        assert_eq!(
+            change.why,
+            "i goes to x@b.example and y@b.example instead of c@b.example"
+        );
+        assert!(change.ledger.is_empty());
+    }
+
+    #[test]
+    fn only_what_the_ledger_lists_goes() {
+        let text = "friend: f@b.example\ni: c@b.example\nold: o@b.example\n";
+        let gone = change(&wish(&[("i", "c@b.example")], &["i", "old"]), text).expect("a change");
+        assert_eq!(
+            (gone.sign, gone.why.as_str()),
+            (Sign::Update, "old left mail.yaml")
+        );
+        let left = json!({"friend": ["f@b.example"], "i": ["c@b.example"]});
+        assert_eq!(gone.after, Some(left));
+        let last = change(&wish(&[], &["i"]), "i: c@b.example\n").expect("a change");
+        assert_eq!((last.sign, last.after), (Sign::Delete, None));
+    }
+
+    #[test]
+    fn what_cannot_be_read_blocks() {
+        let wish = wish(&[("i", "c@b.example")], &[]);
+        assert!(diff(&wish, wish.probes().into_iter().map(failed)).is_err());
+        assert!(diff(&wish, []).is_err(), "not looked at");
+        assert!(diff(&wish, [file("i c@b.example\n")]).is_err(), "no colon");
+    }
+}

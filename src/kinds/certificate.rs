@@ -272,3 +272,160 @@ impl Resource for ReloadWish {
         Ok(vec![change])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use rcgen::{CertificateParams, KeyPair, PublicKeyData};
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::kinds::testing::{Recorder, diff, failed, file, shell};
+    use crate::observe::Answer;
+
+    const NAMES: [&str; 3] = ["*.wac.tax", "smtp.wac.tax", "wac.tax"];
+    const DIRECTORY: &str = "https://acme.test/dir";
+
+    fn wish() -> Wish {
+        Wish {
+            host: Name::parse("smtp.wac.tax").expect("name"),
+            names: NAMES.map(str::to_owned).into(),
+            directory: DIRECTORY.into(),
+            key: CertificateKey::P256,
+            by_hand: false,
+            now: datetime!(2026-02-01 00:00 UTC).unix_timestamp(),
+        }
+    }
+
+    /// What the probes see of a certificate for 90 days from the new year on.
+    fn present() -> [Answer; 3] {
+        let mut params = CertificateParams::new(NAMES.map(str::to_owned)).expect("names");
+        params.not_before = datetime!(2026-01-01 00:00 UTC);
+        params.not_after = datetime!(2026-04-01 00:00 UTC);
+        let key = KeyPair::generate().expect("a key");
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        let spki = base64::engine::general_purpose::STANDARD.encode(key.subject_public_key_info());
+        [file(pem), file(format!("{DIRECTORY}\n")), shell(&spki)]
+    }
+
+    fn why(wish: Wish, answers: [Answer; 3]) -> Option<String> {
+        let order = diff(&OrderWish(wish.clone()), answers.clone()).expect("decided");
+        let install = diff(&InstallWish(wish), answers).expect("decided");
+        let (order, install) = (order.map(|c| c.why), install.map(|c| c.why));
+        assert_eq!(order, install, "what is ordered is put in place");
+        order
+    }
+
+    #[test]
+    fn absent_is_ordered_then_put_in_place() {
+        let nothing = [Answer::File(None), Answer::File(None), shell("")];
+        assert_eq!(
+            why(wish(), nothing.clone()).as_deref(),
+            Some("no certificate yet")
+        );
+        let install = diff(&InstallWish(wish()), nothing).expect("decided");
+        let install = install.expect("a change");
+        assert_eq!(install.sign, Sign::Create);
+        assert_eq!(install.needs, ["order smtp.wac.tax"]);
+        assert_eq!(install.sensitive, ["private key"]);
+    }
+
+    #[test]
+    fn equal_is_kept() {
+        assert_eq!(why(wish(), present()), None);
+        let [chain, _, key] = present();
+        let unsaid = [chain, Answer::File(None), key];
+        assert_eq!(
+            why(wish(), unsaid),
+            None,
+            "whoever ordered it did not say where"
+        );
+    }
+
+    #[test]
+    fn different_is_replaced_for_a_reason() {
+        let day = |days: i64| Wish {
+            now: wish().now + days * 86_400,
+            ..wish()
+        };
+        let mut further = wish();
+        further.names.push("imap.wac.tax".into());
+        let mut fewer = wish();
+        fewer.names.retain(|name| name != "wac.tax");
+        let elsewhere = Wish {
+            directory: "https://other.test/dir".into(),
+            ..wish()
+        };
+        for (wish, reason) in [
+            (day(30), "it ends in 29 days: a third of its life is left"),
+            (day(60), "it expired 1 days ago"),
+            (further, "it does not cover imap.wac.tax"),
+            (fewer, "it covers names that left mail.yaml"),
+            (elsewhere, "it comes from https://acme.test/dir"),
+        ] {
+            assert_eq!(why(wish, present()).as_deref(), Some(reason));
+        }
+        let [chain, authority, _] = present();
+        for key in ["", "AAAA", "no base64!"] {
+            let other = [chain.clone(), authority.clone(), shell(key)];
+            let reason = "its key does not belong to it";
+            assert_eq!(why(wish(), other).as_deref(), Some(reason), "{key}");
+        }
+        let broken = [file("nonsense"), authority, shell("")];
+        let reason = "the present one cannot be read";
+        assert_eq!(why(wish(), broken).as_deref(), Some(reason));
+    }
+
+    #[test]
+    fn what_could_not_be_seen_is_neither() {
+        let [chain, authority, key] = present();
+        let probes = wish().probes();
+        for unseen in 0..3 {
+            let mut answers = [chain.clone(), authority.clone(), key.clone()];
+            answers[unseen] = failed(probes[unseen].clone());
+            assert!(
+                diff(&OrderWish(wish()), answers.clone()).is_err(),
+                "{unseen}"
+            );
+            assert!(diff(&InstallWish(wish()), answers).is_err(), "{unseen}");
+        }
+        assert!(diff(&OrderWish(wish()), []).is_err());
+    }
+
+    #[test]
+    fn a_reload_is_due_until_it_succeeded() {
+        let reload = |commands: &[&str]| ReloadWish {
+            commands: commands.iter().map(|c| (*c).to_owned()).collect(),
+            host: wish().host,
+        };
+        let due = diff(&reload(&["nginx -s reload"]), [file("")]).expect("decided");
+        let due = due.expect("a change");
+        let Action::Script(script) = &due.action else {
+            panic!("a script")
+        };
+        let (run, forget) = (script.text.find("nginx"), script.text.find("rm -f"));
+        assert!(run.is_some() && run < forget, "{}", script.text);
+        let nothing = [Answer::File(None)];
+        assert!(diff(&reload(&["x"]), nothing).expect("decided").is_none());
+        assert!(diff(&reload(&[]), [file("")]).expect("decided").is_none());
+        assert!(diff(&reload(&["x"]), []).is_err());
+    }
+
+    #[test]
+    fn chain_and_key_travel_inside_the_script() {
+        let install = diff(
+            &InstallWish(wish()),
+            [Answer::File(None), Answer::File(None), shell("")],
+        );
+        let install = install.expect("decided").expect("a change");
+        let Action::Install(install) = &install.action else {
+            panic!("a certificate")
+        };
+        let server = Recorder::default();
+        let key = Secret::new("-----key-----");
+        install.act(&server, "the chain", &key).expect("done");
+        assert!(!server.script().contains("-----key-----"), "it is encoded");
+        assert!(server.script().contains(DIRECTORY));
+        assert!(!format!("{install:?}").contains("-----key-----"));
+    }
+}

@@ -131,3 +131,83 @@ impl Resource for DomainGone {
         Ok(vec![change])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::testing::{diff, failed, shell};
+
+    fn wish() -> DomainWish {
+        DomainWish {
+            domain: Name::parse("wac.tax").expect("name"),
+        }
+    }
+
+    #[test]
+    fn absent_equal_and_different() {
+        let change = |said: &str| diff(&wish(), [shell(said)]).expect("decided");
+        let created = change("absent\n").expect("a change");
+        assert_eq!(created.sign, Sign::Create);
+        assert_eq!(created.ledger, [Edit::Add(Made::Domain("wac.tax".into()))]);
+        assert!(change("directory root:chasquid 750\n").is_none());
+        let open = change("directory root:root 755\n").expect("a change");
+        assert_eq!(open.sign, Sign::Update);
+        assert!(
+            open.ledger.is_empty(),
+            "somebody else's directory does not become ours"
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_seen_is_not_absent() {
+        let wish = wish();
+        assert!(diff(&wish, wish.probes().into_iter().map(failed)).is_err());
+        assert!(diff(&wish, []).is_err(), "not looked at");
+    }
+
+    #[test]
+    fn the_directory_is_closed_to_others() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("wac.tax");
+        let domain = domain_probe(&wish().domain);
+        let probe = domain.replace(&directory(&wish().domain), &path.to_string_lossy());
+        assert_eq!(crate::kinds::shell::run(&probe).1, "absent\n");
+        std::fs::create_dir(&path).expect("a directory");
+        let (code, out, _) = crate::kinds::shell::run(&probe);
+        assert!(code == 0 && out.starts_with("directory "), "{out}");
+    }
+
+    #[test]
+    fn what_left_is_kept_in_the_attic_once_no_mail_comes() {
+        let gone = DomainGone {
+            domain: wish().domain,
+            made: vec![Made::User("i@wac.tax".into())],
+            needs: vec!["rrset wac.tax MX".into()],
+        };
+        let change = diff(&gone, []).expect("decided").expect("a change");
+        assert_eq!(
+            (change.sign, change.needs),
+            (Sign::Delete, gone.needs.clone())
+        );
+        assert_eq!(change.ledger, [Edit::Remove(gone.made[0].clone())]);
+        let Action::Script(script) = &change.action else {
+            panic!("a script")
+        };
+        let dir = "/etc/chasquid/domains/wac.tax";
+        assert!(script.text.contains(&format!("mv '{dir}' \"$to\"")));
+        assert!(!script.text.contains(&format!("rm -rf '{dir}'")));
+    }
+
+    #[test]
+    fn a_file_is_switched_in_only_if_chasquid_takes_it() {
+        let script = switch_in(&wish().domain, "users", b"new", Some(b"old"));
+        let check = script.text.find("staged 'wac.tax' 'users' \"$new\"");
+        let guard = script.text.find(&sha256(b"old"));
+        let switch = script.text.rfind("mv -f \"$new\"");
+        assert!(
+            check.is_some() && check < guard && guard < switch,
+            "{}",
+            script.text
+        );
+    }
+}

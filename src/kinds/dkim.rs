@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::config::DkimAlgorithm;
-use crate::dkim;
+use crate::dkim::{self, DkimKey};
 use crate::failure::{Context, Result};
 use crate::ledger::{Edit, Made};
 use crate::observe::{Seen, quote};
@@ -155,13 +155,20 @@ pub struct Make {
 }
 
 impl Make {
-    /// Makes the key, stores it, and returns the value of its record.
+    /// Makes the key, which takes a while for RSA.
+    ///
+    /// # Errors
+    /// When the generator fails.
+    pub fn key(&self) -> Result<DkimKey> {
+        dkim::generate(self.algorithm, &mut rsa::rand_core::OsRng)
+            .context("making a DKIM key failed")
+    }
+
+    /// Stores the key on the server.
     ///
     /// # Errors
     /// When the server refuses to store it.
-    pub fn act(&self, remote: &dyn Remote) -> Result<String> {
-        let key = dkim::generate(self.algorithm, &mut rsa::rand_core::OsRng)
-            .context("making a DKIM key failed")?;
+    pub fn store(&self, remote: &dyn Remote, key: &DkimKey) -> Result<()> {
         let directory = format!("{PREPARED}/{}", self.domain);
         let path = format!("{directory}/{}.pem", self.selector);
         let text = format!(
@@ -181,7 +188,7 @@ impl Make {
                 "mend it, then run `mailctl apply` again: it goes on from here",
             ));
         }
-        Ok(key.record)
+        Ok(())
     }
 }
 
@@ -237,37 +244,91 @@ impl Resource for SigningWish {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::Answer;
+    use crate::kinds::testing::{Recorder, diff, failed, shell};
 
-    #[test]
-    fn keys_are_found_where_they_wait_and_where_they_sign() {
-        assert_eq!(
-            place("/etc/chasquid/domains/wac.tax/dkim:s1.pem"),
-            Some(("wac.tax".into(), "s1".into(), true))
-        );
-        assert_eq!(
-            place("/var/lib/mailctl/dkim/wac.tax/s2.pem"),
-            Some(("wac.tax".into(), "s2".into(), false))
-        );
+    const ED25519: &str = "MCowBQYDK2VwAyEAKJE6FbRYE5QAShmo7ioo5d1ZKsTRt7ODMmpC3cEHPN0=";
+    const SIGNS: &str = "/etc/chasquid/domains/wac.tax/dkim:s1.pem";
+    const WAITS: &str = "/var/lib/mailctl/dkim/wac.tax/s1.pem";
+
+    fn key(algorithm: DkimAlgorithm) -> KeyWish {
+        KeyWish {
+            domain: Name::parse("wac.tax").expect("name"),
+            selector: "s1".into(),
+            algorithm,
+        }
+    }
+
+    fn signing() -> SigningWish {
+        SigningWish {
+            domain: Name::parse("wac.tax").expect("name"),
+            selector: "s1".into(),
+            record_id: "rrset s1._domainkey.wac.tax TXT".into(),
+        }
     }
 
     #[test]
-    fn an_unreadable_key_blocks() {
-        let mut seen = Seen::new();
-        let out = "/etc/chasquid/domains/wac.tax/dkim:s1.pem \n".to_owned();
-        seen.put(
-            Probe::Shell(PROBE.into()),
-            Answer::Shell {
-                code: 0,
-                out,
-                err: String::new(),
-            },
-        );
-        let wish = KeyWish {
-            domain: Name::parse("wac.tax").expect("name"),
-            selector: "s2".into(),
-            algorithm: DkimAlgorithm::Rsa2048,
+    fn keys_are_found_where_they_wait_and_where_they_sign() {
+        assert_eq!(place(SIGNS), Some(("wac.tax".into(), "s1".into(), true)));
+        assert_eq!(place(WAITS), Some(("wac.tax".into(), "s1".into(), false)));
+        assert_eq!(place("/etc/chasquid/domains/wac.tax/users"), None);
+    }
+
+    #[test]
+    fn a_key_of_the_algorithm_will_do_wherever_it_lies() {
+        for path in [SIGNS, WAITS] {
+            let seen = shell(&format!("{path} {ED25519}\n"));
+            let change = diff(&key(DkimAlgorithm::Ed25519), [seen.clone()]);
+            assert!(change.expect("decided").is_none());
+            let change = diff(&key(DkimAlgorithm::Rsa2048), [seen]).expect("decided");
+            assert_eq!(change.expect("a change").why, "no rsa2048 key yet");
+        }
+        let other = shell(&format!(
+            "/etc/chasquid/domains/b.example/dkim:s1.pem {ED25519}\n"
+        ));
+        let change = diff(&key(DkimAlgorithm::Ed25519), [other]).expect("decided");
+        assert!(change.is_some(), "the key of another domain");
+    }
+
+    #[test]
+    fn absent_is_made_and_its_selector_listed() {
+        let change = diff(&key(DkimAlgorithm::Ed25519), [shell("")]);
+        let change = change.expect("decided").expect("a change");
+        assert_eq!(change.id, "dkim wac.tax s1");
+        assert_eq!(change.sensitive, ["private key"]);
+        assert_eq!(change.ledger, [Edit::Add(Made::Dkim("wac.tax s1".into()))]);
+        let Action::DkimKey(make) = &change.action else {
+            panic!("a key")
         };
-        assert!(wish.diff(&seen, &Plan::default()).is_err());
+        let server = Recorder::default();
+        let key = make.key().expect("made");
+        make.store(&server, &key).expect("stored");
+        assert!(key.record.starts_with("v=DKIM1; k=ed25519; p="));
+        let pem = server.file();
+        assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----"), "PKCS#8");
+        assert!(server.script().contains(WAITS) && !server.script().contains("/etc/chasquid"));
+    }
+
+    #[test]
+    fn signing_waits_for_the_record() {
+        let change = diff(&signing(), [shell(&format!("{WAITS} {ED25519}\n"))]);
+        let change = change.expect("decided").expect("a change");
+        let needs = ["rrset s1._domainkey.wac.tax TXT", "dkim wac.tax s1"];
+        assert_eq!(change.needs, needs);
+        let change = diff(&signing(), [shell(&format!("{SIGNS} {ED25519}\n"))]);
+        assert!(change.expect("decided").is_none(), "it signs already");
+    }
+
+    #[test]
+    fn what_could_not_be_seen_is_not_absent() {
+        let wishes: [&dyn Resource; 2] = [&key(DkimAlgorithm::Ed25519), &signing()];
+        for wish in wishes {
+            assert!(diff(wish, wish.probes().into_iter().map(failed)).is_err());
+            assert!(diff(wish, []).is_err(), "not looked at");
+            for unreadable in ["", "AAAA", "no base64!"] {
+                let seen = shell(&format!("{SIGNS} {unreadable}\n"));
+                let blocked = diff(wish, [seen]).expect_err(unreadable);
+                assert!(blocked.why.starts_with(SIGNS), "{}", blocked.why);
+            }
+        }
     }
 }

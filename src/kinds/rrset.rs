@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::ledger::{Edit, Ledger, Made};
 use crate::observe::Seen;
 use crate::plan::Plan;
-use crate::record::{RType, Rrset, RrsetKey, canonical};
+use crate::record::{Name, RType, Rrset, RrsetKey, canonical};
 use crate::resource::{Action, Blocked, Change, Holder, Probe, Resource, RrsetWrite, Sign};
 use crate::spf;
 
@@ -27,10 +27,14 @@ pub struct RrsetWish {
     pub values: BTreeSet<String>,
     /// Whether nothing else may be there; else foreign values stay.
     pub whole: bool,
+    /// Whether two values say the same, where one thing can be written in many ways.
+    pub alike: fn(&str, &str) -> bool,
     /// An SPF record to merge into the one that is there.
     pub spf: Option<spf::Wanted>,
     /// The value comes from a key that is not made yet: the key's id.
     pub from_key: Option<String>,
+    /// Whether something waits for it to be visible, though it may be there already.
+    pub confirm: bool,
     /// Ids that must be done before.
     pub needs: Vec<String>,
     /// What mailctl made of it before.
@@ -63,8 +67,10 @@ impl RrsetWish {
             purpose,
             values,
             whole: true,
+            alike: |a, b| a == b,
             spf: None,
             from_key: None,
+            confirm: false,
             needs: Vec::new(),
             ledger: ledger.clone(),
         }
@@ -107,7 +113,11 @@ impl RrsetWish {
     fn desired(&self, seen: &Rrset) -> Result<(BTreeSet<String>, Vec<Edit>), Blocked> {
         let made = self.made();
         let mut want: BTreeSet<String> = if self.whole {
-            self.values.clone()
+            let as_it_stands = |value: &String| {
+                let same = seen.values.iter().find(|v| (self.alike)(v, value));
+                same.unwrap_or(value).clone()
+            };
+            self.values.iter().map(as_it_stands).collect()
         } else {
             let foreign = seen
                 .values
@@ -116,7 +126,11 @@ impl RrsetWish {
             foreign.chain(&self.values).cloned().collect()
         };
         let mut edits: Vec<Edit> = Vec::new();
-        let mut ours = self.values.clone();
+        let mut ours = if self.whole {
+            want.clone()
+        } else {
+            self.values.clone()
+        };
         if let Some(wanted) = &self.spf {
             let existing =
                 spf::only_spf(seen.values.iter().map(String::as_str)).map_err(|why| {
@@ -175,6 +189,40 @@ impl RrsetWish {
             return format!("{purpose}: its TTL is {seen} s instead of {ttl} s");
         }
         format!("{purpose} differs")
+    }
+
+    /// The hoster's zone cannot be asked from here: a person sets the PTR, and
+    /// nothing else has to wait for it.
+    fn unseen(&self, blocked: &Blocked) -> Change {
+        let name = &self.key.name;
+        let write = RrsetWrite {
+            holder: self.holder.clone(),
+            apex: name.parent().unwrap_or_else(|| name.clone()),
+            before: Rrset::absent(self.key.clone()),
+            want: Rrset {
+                key: self.key.clone(),
+                ttl: Some(self.ttl),
+                values: self.values.clone(),
+            },
+            from_key: None,
+        };
+        let why = format!("{}: cannot be seen: {}", self.purpose, blocked.why);
+        Change::new(self.id(), Sign::Create, why, Action::ByHand(write))
+            .after(shown(Some(self.ttl), &self.values))
+            .needs(self.needs.clone())
+    }
+
+    /// What the provider holds already, but not every server may show yet.
+    fn confirmation(&self, apex: &Name, set: &Rrset) -> Change {
+        let write = RrsetWrite {
+            holder: self.holder.clone(),
+            apex: apex.clone(),
+            before: set.clone(),
+            want: set.clone(),
+            from_key: None,
+        };
+        let why = format!("{}: must be seen at every name server", self.purpose);
+        Change::new(self.id(), Sign::Run, why, Action::Rrset(write)).needs(self.needs.clone())
     }
 
     /// The class of danger: values that are not ours would vanish.
@@ -236,7 +284,12 @@ impl Resource for RrsetWish {
     }
 
     fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
-        let (apex, set, by_hand) = seen.rrset(&self.holder, &self.key)?;
+        let (apex, set, by_hand) = match seen.rrset(&self.holder, &self.key) {
+            Err(blocked) if blocked.by_hand && self.key.rtype == RType::Ptr => {
+                return Ok(vec![self.unseen(&blocked)]);
+            }
+            seen => seen?,
+        };
         let made_later = self.from_key.is_some();
         let (want, edits) = self.desired(set)?;
         // A person's form may offer other TTLs than ours.
@@ -245,7 +298,11 @@ impl Resource for RrsetWish {
             && set.ttl.is_some_and(|ttl| ttl != self.ttl)
             && !want.is_empty();
         if want == set.values && !ttl_differs && !made_later {
-            return Ok(Vec::new());
+            let confirm = self.confirm && !by_hand;
+            return Ok(confirm
+                .then(|| self.confirmation(apex, set))
+                .into_iter()
+                .collect());
         }
         let sign = match (set.values.is_empty(), want.is_empty() && !made_later) {
             (true, _) => Sign::Create,
@@ -380,7 +437,6 @@ impl Resource for RrsetGone {
 mod tests {
     use super::*;
     use crate::observe::Answer;
-    use crate::record::Name;
 
     fn name(text: &str) -> Name {
         Name::parse(text).expect("a name")
@@ -487,6 +543,62 @@ mod tests {
             .diff(&seen(&key, 60, &["ours"]), &Plan::default())
             .expect("decided")[0];
         assert_eq!(change.sign, Sign::Delete);
+    }
+
+    #[test]
+    fn a_ptr_that_only_a_person_can_set_holds_nothing_up() {
+        let key = RrsetKey::new(
+            Name::reverse("203.0.113.7".parse().expect("ip")),
+            RType::Ptr,
+        );
+        let values = ["smtp.wac.tax.".to_owned()];
+        let wish = RrsetWish::whole(
+            Holder::Ptr,
+            key.clone(),
+            300,
+            "PTR",
+            &values,
+            &Ledger::default(),
+        );
+        for by_hand in [true, false] {
+            let mut seen = Seen::new();
+            let blocked = Blocked {
+                by_hand,
+                ..Blocked::new("the resolver answers REFUSED")
+            };
+            seen.put(
+                Probe::Rrset(Holder::Ptr, key.clone()),
+                Answer::Failed(blocked),
+            );
+            match wish.diff(&seen, &Plan::default()) {
+                Ok(changes) => {
+                    assert!(by_hand && matches!(changes[0].action, Action::ByHand(_)));
+                    assert!(changes[0].why.contains("REFUSED"), "{}", changes[0].why);
+                }
+                Err(blocked) => assert!(!by_hand, "{}", blocked.why),
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_that_signing_waits_for_is_looked_for_though_it_is_there() {
+        let key = RrsetKey::new(name("s1._domainkey.wac.tax"), RType::Txt);
+        let wish = RrsetWish {
+            confirm: true,
+            ..RrsetWish::whole(
+                Holder::Default,
+                key.clone(),
+                300,
+                "DKIM",
+                &["v=DKIM1; p=x".into()],
+                &Ledger::default(),
+            )
+        };
+        let change = &wish
+            .diff(&seen(&key, 300, &["v=DKIM1; p=x"]), &Plan::default())
+            .expect("decided")[0];
+        assert_eq!(change.sign, Sign::Run);
+        assert_eq!(values(change), ["v=DKIM1; p=x"]);
     }
 
     #[test]

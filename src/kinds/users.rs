@@ -219,3 +219,149 @@ impl Write {
 fn salt() -> Result<[u8; 16]> {
     random::octets()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::testing::{diff, failed, file};
+    use crate::observe::Answer;
+
+    const PASSWORD: &str = "correct horse battery staple";
+
+    /// Cheap to verify, unlike what apply writes.
+    fn plain(user: &str, password: &str) -> String {
+        format!("users: {{key: \"{user}\" value: {{plain: {{password: \"{password}\"}}}}}}\n")
+    }
+
+    fn denied(user: &str) -> String {
+        format!("users: {{key: \"{user}\" value: {{denied: {{}}}}}}\n")
+    }
+
+    fn wish(users: &[(&str, Login)], made: &[&str]) -> UsersWish {
+        let mut ledger = Ledger::default();
+        for user in made {
+            ledger.edit(&[Edit::Add(Made::User(format!("{user}@wac.tax")))]);
+        }
+        UsersWish {
+            domain: Name::parse("wac.tax").expect("name"),
+            users: users
+                .iter()
+                .map(|(user, login)| ((*user).to_owned(), login.clone()))
+                .collect(),
+            ledger,
+        }
+    }
+
+    fn with(password: &str) -> Login {
+        Login::With(Secret::new(password))
+    }
+
+    fn change(wish: &UsersWish, text: &str) -> Option<Change> {
+        diff(wish, [file(text)]).expect("decided")
+    }
+
+    #[test]
+    fn absent_is_created_and_listed() {
+        let wish = wish(&[("i", with(PASSWORD)), ("bounce", Login::Never)], &[]);
+        let change = diff(&wish, [Answer::File(None)])
+            .expect("decided")
+            .expect("a change");
+        assert_eq!(change.sign, Sign::Create);
+        assert_eq!(change.why, "bounce: new, receives only; i: new");
+        assert_eq!(
+            change.sensitive,
+            ["password of i"],
+            "who never logs in has none"
+        );
+        let listed: Vec<Edit> = ["bounce", "i"]
+            .map(|user| Edit::Add(wish.address(user)))
+            .into();
+        assert_eq!(change.ledger, listed);
+    }
+
+    #[test]
+    fn equal_is_kept() {
+        for (login, text) in [
+            (with(PASSWORD), plain("i", PASSWORD)),
+            (Login::Any, plain("i", "whatever it is")),
+            (Login::Never, denied("i")),
+        ] {
+            assert!(
+                change(&wish(&[("i", login)], &[]), &text).is_none(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn different_is_changed_and_says_how() {
+        for (login, text, why) in [
+            (
+                with("another one"),
+                plain("i", PASSWORD),
+                "another password",
+            ),
+            (with(PASSWORD), denied("i"), "another password"),
+            (Login::Never, plain("i", PASSWORD), "may no longer log in"),
+            (
+                Login::Any,
+                denied("i"),
+                "may log in now, with a password made for it",
+            ),
+        ] {
+            let change = change(&wish(&[("i", login)], &[]), &text).expect("a change");
+            assert_eq!(change.sign, Sign::Update);
+            assert_eq!(change.why, format!("i: {why}"));
+            assert!(change.ledger.is_empty(), "it was there before");
+            let shown = format!("{change:?}");
+            assert!(!shown.contains(PASSWORD) && !shown.contains("another one"));
+        }
+    }
+
+    #[test]
+    fn only_what_the_ledger_lists_goes() {
+        let text = plain("i", PASSWORD) + &plain("old", "x") + &plain("friend", "y");
+        let gone = wish(&[("i", with(PASSWORD))], &["old"]);
+        let change = change(&gone, &text).expect("a change");
+        assert_eq!(
+            (change.sign, change.why.as_str()),
+            (Sign::Update, "old: left mail.yaml")
+        );
+        assert_eq!(change.after, Some(json!({"users": ["friend", "i"]})));
+        assert_eq!(change.ledger, [Edit::Remove(gone.address("old"))]);
+        let nobody = wish(&[], &["i"]);
+        let change = super::tests::change(&nobody, &plain("i", "x")).expect("a change");
+        assert_eq!((change.sign, change.after), (Sign::Delete, None));
+    }
+
+    #[test]
+    fn what_cannot_be_read_blocks() {
+        let wish = wish(&[("i", Login::Any)], &[]);
+        assert!(diff(&wish, wish.probes().into_iter().map(failed)).is_err());
+        assert!(diff(&wish, []).is_err(), "not looked at");
+        let blocked = diff(&wish, [file("users: {key: \"i\"")]).expect_err("broken");
+        assert!(
+            blocked
+                .why
+                .contains("domains/wac.tax/users on the server cannot be read")
+        );
+    }
+
+    #[test]
+    fn what_is_written_is_as_wished() {
+        use crate::kinds::testing::Recorder;
+        let wish = wish(&[("i", with(PASSWORD)), ("bounce", Login::Never)], &[]);
+        let change = change(&wish, &plain("friend", "y")).expect("a change");
+        let Action::Users(write) = &change.action else {
+            panic!("{change:?}")
+        };
+        let server = Recorder::default();
+        let around = std::sync::Arc::new(crate::config::surroundings::Written::default());
+        let vault = Vault::open(&crate::kinds::testing::config(), around);
+        write.act(&server, &vault).expect("written");
+        let text = server.file();
+        assert!(!text.contains(PASSWORD) && text.contains("scrypt"));
+        let again = super::tests::change(&wish, &text);
+        assert!(again.is_none(), "{again:?}");
+    }
+}

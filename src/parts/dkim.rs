@@ -120,3 +120,63 @@ pub fn signing(wish: &Wish, domain: &Name, wanted: &mut Vec<Box<dyn Resource>>) 
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::dkim::PROBE;
+    use crate::kinds::testing::shell;
+    use crate::parts::testing::Stage;
+    use crate::resource::Probe;
+
+    const ED25519: &str = "MCowBQYDK2VwAyEAKJE6FbRYE5QAShmo7ioo5d1ZKsTRt7ODMmpC3cEHPN0=";
+
+    fn domain() -> Name {
+        Name::parse("wac.tax").expect("name")
+    }
+
+    fn planned(mut stage: Stage, keys: &str) -> Vec<(String, bool)> {
+        stage.seen.put(Probe::Shell(PROBE.into()), shell(keys));
+        let planned = of_domain(&stage.wish(), &domain());
+        planned
+            .into_iter()
+            .map(|key| (key.selector, key.signing))
+            .collect()
+    }
+
+    #[test]
+    fn nothing_is_planned_before_the_keys_were_seen() {
+        let stage = Stage::new("ssh: vps", "");
+        assert!(of_domain(&stage.wish(), &domain()).is_empty());
+        let mut wanted = Vec::new();
+        keys(&stage.wish(), &mut wanted);
+        assert_eq!(wanted[0].probes(), [Probe::Shell(PROBE.into())]);
+    }
+
+    #[test]
+    fn a_selector_is_never_used_twice() {
+        for (made, selector) in [
+            (None, "s20261122"),
+            (Some("wac.tax s20261122"), "s20261122a"),
+            (Some("other.example s20261122"), "s20261122"),
+        ] {
+            let made = made.map(|key| Made::Dkim(key.into()));
+            let stage = Stage::new("ssh: vps", "").made(made);
+            assert_eq!(planned(stage, ""), [(selector.into(), false)]);
+        }
+    }
+
+    #[test]
+    fn every_key_that_signs_is_kept_and_missing_ones_are_added() {
+        let key = format!("/etc/chasquid/domains/wac.tax/dkim:hand.pem {ED25519}\n");
+        let stage = Stage::new("ssh: vps", "");
+        let both = [("hand".into(), true), ("s20261122".into(), false)];
+        assert_eq!(
+            planned(stage, &key),
+            both,
+            "not every receiver knows Ed25519"
+        );
+        let stage = Stage::new("ssh: vps", "dkim: {algorithms: [rsa2048, ed25519]}");
+        assert_eq!(planned(stage, &key), both, "one of each");
+    }
+}

@@ -79,3 +79,36 @@ fn made_of(wish: &Wish, domain: &Name) -> Vec<Made> {
     };
     wish.ledger.made.iter().filter(of).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parts::testing::Stage;
+
+    #[test]
+    fn a_domain_that_left_takes_along_what_was_made_of_it_and_nothing_else() {
+        let stage = Stage::new("ssh: vps", "").made([
+            Made::Domain("old.example".into()),
+            Made::User("i@old.example".into()),
+            Made::Alias("*@old.example".into()),
+            Made::Dkim("old.example s1".into()),
+            Made::Domain("wac.tax".into()),
+            Made::User("i@wac.tax".into()),
+            Made::User("i@very-old.example".into()),
+        ]);
+        let wish = stage.wish();
+        let left: Vec<Name> = left(&wish).into_iter().collect();
+        assert_eq!(left, [Name::parse("old.example").expect("name")]);
+        assert_eq!(made_of(&wish, &left[0]).len(), 4);
+    }
+
+    #[test]
+    fn who_only_receives_never_logs_in() {
+        let users = "users: {i: {}, bounce: {receive_only: true}}";
+        let stage = Stage::new("ssh: vps", users);
+        let (name, domain) = stage.config.domains.iter().next().expect("a domain");
+        let logins = logins(&stage.wish(), &name.0, domain);
+        assert!(matches!(logins["i"], Login::Any), "no password is known");
+        assert!(matches!(logins["bounce"], Login::Never));
+    }
+}

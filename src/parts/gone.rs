@@ -73,3 +73,54 @@ fn before(wish: &Wish, key: &RrsetKey, done: &[RrsetKey]) -> Vec<String> {
     needs.push("service chasquid".into());
     needs
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::testing::shell;
+    use crate::parts::testing::{Stage, value};
+    use crate::resource::Probe;
+
+    fn stage() -> Stage {
+        Stage::new("ssh: root@203.0.113.7", "").made([
+            value("old.wac.tax", RType::A, "203.0.113.7"),
+            value("old.wac.tax", RType::Mx, "10 smtp.wac.tax."),
+            value("old.wac.tax", RType::Txt, "x"),
+            value("9.113.0.203.in-addr.arpa", RType::Ptr, "smtp.wac.tax."),
+            value("wac.tax", RType::Mx, "10 smtp.wac.tax."),
+        ])
+    }
+
+    fn ids(stage: &Stage) -> Vec<String> {
+        let mut wanted = Vec::new();
+        wish(&stage.wish(), &mut wanted);
+        wanted.iter().map(|resource| resource.id()).collect()
+    }
+
+    #[test]
+    fn mail_stops_coming_before_anything_else_goes() {
+        let mut stage = stage();
+        for probe in [crate::facts::PROBE, dkim::PROBE] {
+            stage.seen.put(Probe::Shell(probe.into()), shell(""));
+        }
+        assert_eq!(
+            ids(&stage),
+            [
+                "rrset old.wac.tax MX",
+                "rrset old.wac.tax TXT",
+                "ptr 203.0.113.9",
+                "rrset old.wac.tax A"
+            ],
+            "and what mail.yaml asks for stays"
+        );
+    }
+
+    #[test]
+    fn nothing_goes_while_something_is_unknown() {
+        let mut stage = stage();
+        assert!(ids(&stage).is_empty());
+        let facts = Probe::Shell(crate::facts::PROBE.into());
+        stage.seen.put(facts, shell(""));
+        assert!(ids(&stage).is_empty(), "the keys are not known yet");
+    }
+}

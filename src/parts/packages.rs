@@ -106,3 +106,46 @@ fn others(config: &Config) -> Vec<String> {
     names.remove("chasquid");
     names.into_iter().map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parts::testing::Stage;
+
+    #[test]
+    fn only_what_mail_yaml_needs_is_installed() {
+        let of = |base: &str| others(&Stage::new(&format!("ssh: vps, base: {base}"), "").config);
+        let bare = ["adduser", "ca-certificates", "openssl"];
+        assert_eq!(of("{upgrades: false, fail2ban: false}"), bare);
+        let all = of("{timezone: Europe/Berlin, locale: de_DE.UTF-8, packages: [htop, chasquid]}");
+        for name in [
+            "fail2ban",
+            "unattended-upgrades",
+            "tzdata",
+            "locales",
+            "htop",
+        ] {
+            assert!(all.iter().any(|n| n == name), "{name}: {all:?}");
+        }
+        let own = all.iter().any(|n| n == "chasquid");
+        assert!(!own, "it has an origin of its own");
+    }
+
+    #[test]
+    fn the_mirror_is_mail_yamls_then_the_servers_then_debians() {
+        let mirror = |stage: &Stage| {
+            let [.., source] = apt_files(&stage.wish());
+            let line = source
+                .content
+                .lines()
+                .find_map(|l| l.strip_prefix("URIs: "));
+            line.expect("a mirror").to_owned()
+        };
+        let mut stage = Stage::new("ssh: vps", "");
+        assert_eq!(mirror(&stage), "http://deb.debian.org/debian");
+        stage.facts.mirror = Some("http://mirror.hoster.example/debian".into());
+        assert_eq!(mirror(&stage), "http://mirror.hoster.example/debian");
+        stage.config.server.mirror = Some("https://mirror.example/debian/".into());
+        assert_eq!(mirror(&stage), "https://mirror.example/debian");
+    }
+}

@@ -200,16 +200,16 @@ fn of_domain(wish: &Wish, name: &Name, domain: &Domain) -> Vec<RrsetWish> {
     for key in dkim::of_domain(wish, name) {
         let values: Vec<String> = key.record.iter().cloned().collect();
         let mut set = maker.whole(key.owner(name), RType::Txt, "DKIM", &values);
+        set.alike = crate::dkim::same_key;
+        set.confirm = !key.signing;
         set.from_key = key.from_key(name);
         set.needs.extend(set.from_key.clone());
         sets.push(set);
     }
-    sets.push(maker.whole(
-        name.child("_dmarc"),
-        RType::Txt,
-        "DMARC",
-        &[dmarc::record(&domain.dmarc)],
-    ));
+    let policy = dmarc::record(&domain.dmarc);
+    let mut set = maker.whole(name.child("_dmarc"), RType::Txt, "DMARC", &[policy]);
+    set.alike = dmarc::same;
+    sets.push(set);
     if domain.autoconfig.0 {
         for (service, port) in [("_submissions._tcp", 465), ("_submission._tcp", 587)] {
             let value = format!("0 1 {port} {}", host.fqdn());
@@ -272,5 +272,85 @@ fn further(maker: &Maker, name: &Name, domain: &Domain, sets: &mut Vec<RrsetWish
                 sets.push(set);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parts::testing::{Stage, value};
+
+    const LITERAL: &str = "ssh: root@203.0.113.7";
+
+    #[test]
+    fn addresses_come_from_mail_yaml_then_ssh_then_the_host() {
+        let v4 = |host: &str, own: Option<[u8; 4]>| {
+            let mut stage = Stage::new(host, "");
+            stage.facts.ipv4 = own.map(Into::into);
+            addresses(&stage.wish()).v4.map(|ip| ip.to_string())
+        };
+        assert_eq!(v4("ssh: vps", None), None);
+        for (host, expected) in [
+            ("ssh: vps", "198.51.100.9"),
+            (LITERAL, "203.0.113.7"),
+            ("ssh: root@10.0.0.7", "198.51.100.9"),
+            ("ssh: root@100.64.0.7", "198.51.100.9"),
+            ("ssh: root@203.0.113.7, ipv4: 192.0.2.7", "192.0.2.7"),
+        ] {
+            let found = v4(host, Some([198, 51, 100, 9]));
+            assert_eq!(found.as_deref(), Some(expected), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_that_is_lost_for_a_moment_stays_published() {
+        let v6 = |stage: &Stage| addresses(&stage.wish()).v6.map(|ip| ip.to_string());
+        let made = [value("smtp.wac.tax", RType::Aaaa, "2001:db8::7")];
+        let mut stage = Stage::new(LITERAL, "").made(made.clone());
+        assert_eq!(v6(&stage).as_deref(), Some("2001:db8::7"));
+        stage.facts.ipv6 = vec![("2001:db8::8".parse().expect("ip"), 64)];
+        assert_eq!(v6(&stage).as_deref(), Some("2001:db8::8"));
+        let none = Stage::new(&format!("{LITERAL}, ipv6: none"), "").made(made);
+        assert_eq!(v6(&none), None, "mail.yaml says so");
+    }
+
+    #[test]
+    fn each_ptr_waits_for_the_name_to_point_back_and_mx_for_the_server() {
+        let stage = Stage::new(LITERAL, "");
+        let sets = sets(&stage.wish());
+        let needs = |id: &str| {
+            let set = sets.iter().find(|set| rrset::id(&set.key) == id);
+            set.expect(id).needs.clone()
+        };
+        assert_eq!(needs("ptr 203.0.113.7"), ["rrset smtp.wac.tax A"]);
+        let mx = needs("rrset wac.tax MX");
+        assert_eq!(mx, ["service chasquid", "rrset smtp.wac.tax A"]);
+        let last = sets.last().expect("sets");
+        assert_eq!(last.key.rtype, RType::Mx);
+    }
+
+    #[test]
+    fn keep_touches_no_mx_and_says_none_in_spf() {
+        let stage = Stage::new(LITERAL, "mx: keep");
+        let sets = sets(&stage.wish());
+        assert!(sets.iter().all(|set| set.key.rtype != RType::Mx));
+        let mut spf = sets.iter().filter_map(|set| set.spf.as_ref());
+        let own = spf.find(|spf| !spf.ip4.is_empty()).expect("the domain's");
+        assert!(!own.mx);
+    }
+
+    #[test]
+    fn records_of_mail_yaml_join_the_set_that_is_there() {
+        let stage = Stage::new(LITERAL, "records: ['@ TXT \"x\"', 'www 60 A 192.0.2.1']");
+        let sets = sets(&stage.wish());
+        let of = |name: &str, rtype| {
+            let key = RrsetKey::new(Name::parse(name).expect("name"), rtype);
+            let of: Vec<&RrsetWish> = sets.iter().filter(|set| set.key == key).collect();
+            assert_eq!(of.len(), 1, "one set for one key");
+            of[0]
+        };
+        let apex = of("wac.tax", RType::Txt);
+        assert!(apex.spf.is_some() && apex.values.contains("x") && !apex.whole);
+        assert_eq!(of("www.wac.tax", RType::A).ttl, 60);
     }
 }

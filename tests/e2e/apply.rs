@@ -278,6 +278,11 @@ fn a_fresh_server_becomes_a_mail_server_and_follows_its_file() {
     // What leaves the file goes, if mailctl made it; what others made stays.
     lab.on_server("chasquid-util -C=/etc/chasquid user-add hand@wac.tax --password=made-by-hand-1 >/dev/null; chown root:chasquid /etc/chasquid/domains/wac.tax/users; chmod 640 /etc/chasquid/domains/wac.tax/users");
     set(&lab, "hand.wac.tax", RType::Txt, &["made by hand"]);
+    let second_key = lab.on_server("cd /etc/chasquid/domains/second.example && ls dkim:*.pem");
+    let selector = second_key.trim().trim_start_matches("dkim:");
+    let selector = selector.trim_end_matches(".pem");
+    let second_key = format!("{selector}._domainkey.second.example");
+    assert_eq!(lab.dig(&second_key, "TXT").len(), 1);
     lab.write(ONE_DOMAIN);
     let plan = lab.run(&["plan"]).expect(0);
     assert!(
@@ -288,7 +293,13 @@ fn a_fresh_server_becomes_a_mail_server_and_follows_its_file() {
     );
     lab.run(&["apply", "--yes"]).expect(0);
     lab.run(&["plan", "--detailed-exitcode"]).expect(0);
-    assert_eq!(lab.dig("second.example", "MX"), Vec::<String>::new());
+    for (name, rtype) in [
+        ("second.example".to_owned(), "MX"),
+        ("_dmarc.second.example".to_owned(), "TXT"),
+        (second_key, "TXT"),
+    ] {
+        assert_eq!(lab.dig(&name, rtype), Vec::<String>::new(), "{name}");
+    }
     assert_eq!(lab.dig("info.wac.tax", "TXT"), Vec::<String>::new());
     assert_eq!(lab.dig("hand.wac.tax", "TXT"), ["\"made by hand\""]);
     let users = lab.on_server("cat /etc/chasquid/domains/wac.tax/users");

@@ -16,6 +16,7 @@ use crate::knot::{self, KnotServer};
 use crate::lab::{Lab, Ran};
 use crate::pebble::{Options, Pebble};
 use crate::ports::{own_address, zone_text};
+use crate::powerdns::{self, PowerDnsServer};
 use crate::unbound::UnboundServer;
 
 const FAR: &str = "reader@far.example";
@@ -88,7 +89,7 @@ fn knot_holds_the_zone_bind_the_reverse_ones_and_unbound_resolves() {
         "elsewhere.example",
         &names[..1],
         &format!(
-            "ns-rev IN A {}\n@ IN TXT \"google-site-verification=abc\"\n",
+            "ns-rev IN A {}\n_acme-challenge IN CNAME challenge.kept.example.\n@ IN TXT \"google-site-verification=abc\"\n",
             reverse.ip()
         ),
     );
@@ -255,11 +256,12 @@ resolver: {resolver}
         dig(mail, "note.elsewhere.example", "TXT"),
         ["\"kept; by \\\"mailctl\\\"\""]
     );
-    for name in [
-        "_acme-challenge.elsewhere.example",
-        "_acme-challenge.mx1.elsewhere.example",
+    for (server, name) in [
+        (other, "challenge.kept.example"),
+        (other, "_acme-challenge.kept.example"),
+        (mail, "_acme-challenge.mx1.elsewhere.example"),
     ] {
-        assert!(txt(mail, name).is_empty(), "{name} is gone");
+        assert!(txt(server, name).is_empty(), "{name} is gone");
     }
 
     // The certificate, by openssl.
@@ -391,5 +393,182 @@ resolver: {resolver}
             .out
             .contains("No changes.")
     );
+    lab.world.stop().expect("nothing is left");
+}
+
+#[test]
+fn powerdns_is_the_resolver_too_and_the_server_is_reached_by_sudo() {
+    let Some(lab) = Lab::start_as("elsewhere: PowerDNS", Suite::Bookworm, false) else {
+        return;
+    };
+    let runtime = Runtime::new().expect("a runtime");
+    let dns = SocketAddr::new(own_address(), 5300);
+    // The reverse zones' name server has no address anywhere: the resolver holds them itself.
+    let ns = [("ns1.elsewhere.example.", dns.ip())];
+    let (v4, v6) = (lab.world.ipv4(), lab.world.ipv6());
+    let mut zones = vec![(
+        "elsewhere.example".to_owned(),
+        zone_text("elsewhere.example", &ns, ""),
+    )];
+    zones.push((
+        "below.elsewhere.example".into(),
+        zone_text(
+            "below.elsewhere.example",
+            &[("ns.nowhere.test.", dns.ip())],
+            "",
+        ),
+    ));
+    // Nor is there anybody yet who answers for the other one.
+    let [reverse4, reverse6] = reverse_zones(&lab);
+    let pointing = |zone: &str, ip: IpAddr| {
+        let record = format!("{}. IN PTR mail.elsewhere.example.\n", ptr(ip));
+        zone_text(zone, &[("ns.nowhere.test.", dns.ip())], &record)
+    };
+    zones.push((reverse4.clone(), pointing(&reverse4, v4.into())));
+    let zones: Vec<(&str, String)> = zones
+        .iter()
+        .map(|(zone, text)| (zone.as_str(), text.clone()))
+        .collect();
+    let started = runtime.block_on(async {
+        let names = PowerDnsServer::start_at(dns, &zones).await?;
+        let pebble = Pebble::start(&Options {
+            dns: Some(names.dns),
+            ..Options::default()
+        })?;
+        Some((names, pebble))
+    });
+    let Some((names, pebble)) = started else {
+        return;
+    };
+
+    // Somebody who is not root, found by ~/.ssh/config.
+    let public = fs::read_to_string(lab.world.private_key().with_extension("pub")).expect("a key");
+    lab.on_server(&format!(
+        "useradd -m -s /bin/bash admin && mkdir -m 700 ~admin/.ssh && echo '{}' > ~admin/.ssh/authorized_keys && \
+         chown -R admin: ~admin && echo 'admin ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/admin && rm -f /root/.ssh/authorized_keys",
+        public.trim()
+    ));
+    fs::create_dir(lab.directory.path().join(".ssh")).expect("a directory");
+    let config = format!(
+        "Host mx\n  HostName {v4}\n  User admin\n  IdentityFile {}\n",
+        lab.world.private_key().display()
+    );
+    lab.private_file(".ssh/config", &config);
+    let write = |host: &str, domain: &str, dns: &str| {
+        let text = format!(
+            "host:\n  name: mail.elsewhere.example\n  ssh: mx\n{host}  base: {{fail2ban: false, upgrades: false}}\n\
+             domains:\n  elsewhere.example:\n    users: {{i: {{password: env:I}}}}\n    forward: {{\"*\": {FAR}}}\n{domain}\
+             dns:\n  provider: powerdns\n  endpoint: {endpoint}\n  token: env:TOKEN\n{dns}\
+             certificates:\n  authority: {directory}\n  root: {root}\n\
+             resolver: {resolver}\n",
+            endpoint = names.endpoint(),
+            directory = pebble.directory,
+            root = pebble.root().display(),
+            resolver = names.dns,
+        );
+        fs::write(lab.directory.path().join("mail.yaml"), text).expect("mail.yaml");
+    };
+    let mailctl = |args: &[&str]| {
+        run(
+            &lab,
+            &[("I", "a password of mine"), ("TOKEN", powerdns::API_KEY)],
+            args,
+        )
+    };
+    let empty = || {
+        assert!(
+            mailctl(&["plan", "--detailed-exitcode"])
+                .expect(0)
+                .out
+                .contains("No changes.")
+        )
+    };
+
+    write("", "", "");
+    let refused = mailctl(&["plan"]).expect(1);
+    assert!(
+        refused.err.contains("SHA256:") && refused.err.contains("--accept-new-host-key"),
+        "{}",
+        refused.err
+    );
+    mailctl(&["plan", "--accept-new-host-key"]).expect(0);
+    let ran = mailctl(&["apply", "--yes"]).expect(5);
+    let told = format!("(in full {}.)", ptr(v6));
+    assert!(
+        ran.out.contains("add a PTR record") && ran.out.contains(&told),
+        "{}",
+        ran.out
+    );
+    names.load(&reverse6, &pointing(&reverse6, v6.into()));
+    let ran = mailctl(&["apply", "--yes"]).expect(0);
+    assert!(
+        ran.out.contains("seen by every authoritative server"),
+        "{}",
+        ran.out
+    );
+    empty();
+    assert_eq!(dig(dns, "mail.elsewhere.example", "A"), [v4.to_string()]);
+    assert_eq!(
+        dig(dns, "mail.elsewhere.example", "AAAA"),
+        [v6.to_string()],
+        "what the host has"
+    );
+    assert_eq!(
+        dig(dns, "elsewhere.example", "MX"),
+        ["10 mail.elsewhere.example."]
+    );
+    let root = runtime.block_on(pebble.issuing_root());
+    assert!(judges::tls(v4, 465, "any.elsewhere.example", &root).contains("Verification: OK"));
+    let message = sent(&lab, "i@elsewhere.example", "a password of mine", "by sudo");
+    assert_eq!(judges::dkim(dns, &message), ["rsa-sha256 pass"]);
+
+    // The address written out, the zone too, a domain in a zone below it, another TTL.
+    let more = "  below.elsewhere.example: {users: {j: {password: env:I}}, dns: {provider: powerdns, endpoint: \"ENDPOINT\", token: env:TOKEN, zone: below.elsewhere.example}}\n";
+    let more = more.replace("ENDPOINT", &names.endpoint());
+    write(
+        &format!("  ipv4: {v4}\n  ipv6: {v6}/64\n"),
+        &more,
+        "  zone: elsewhere.example\n  ttl: 900\n",
+    );
+    let plan = mailctl(&["plan"]).expect(0);
+    assert!(plan.out.contains("its TTL is 300 s"), "{}", plan.out);
+    mailctl(&["apply", "--yes"]).expect(0);
+    empty();
+    let message = sent(
+        &lab,
+        "j@below.elsewhere.example",
+        "a password of mine",
+        "from below",
+    );
+    assert_eq!(judges::dkim(dns, &message), ["rsa-sha256 pass"]);
+    assert!(judges::tls(v4, 465, "below.elsewhere.example", &root).contains("Verification: OK"));
+
+    // Without IPv6: neither published nor used.
+    write("  ipv6: none\n", "", "  ttl: 900\n");
+    mailctl(&["apply", "--yes"]).expect(0);
+    empty();
+    assert_eq!(
+        dig(dns, "mail.elsewhere.example", "AAAA"),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        txt(dns, "elsewhere.example"),
+        [format!("v=spf1 ip4:{v4} mx ~all")]
+    );
+    assert_eq!(
+        dig(dns, "below.elsewhere.example", "MX"),
+        Vec::<String>::new()
+    );
+    sent(
+        &lab,
+        "i@elsewhere.example",
+        "a password of mine",
+        "over IPv4 only",
+    );
+    let received = lab
+        .world
+        .far()
+        .wait_for(|m| m.text().contains("over IPv4 only"), LIMIT);
+    assert!(received.expect("it arrived").peer.is_ipv4());
     lab.world.stop().expect("nothing is left");
 }

@@ -88,7 +88,7 @@ fn cut_off(lab: &Lab) {
     };
     let remote = ssh(lab);
     let watched = watch_reach(lab.world.ssh());
-    let failure = switch.act(&remote, &|_| ()).expect_err("cut off");
+    let failure = switch.act(&remote, &|_| (), &|| ()).expect_err("cut off");
     assert!(watched(), "the server was never out of reach");
     let told = failure.told();
     for part in [

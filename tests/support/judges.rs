@@ -23,7 +23,11 @@ pub fn dig(server: SocketAddr, name: &str, rtype: &str) -> Vec<String> {
 /// The TXT values of a name, their parts joined as receivers join them.
 pub fn txt(server: SocketAddr, name: &str) -> Vec<String> {
     let parts = |line: String| line.split('"').skip(1).step_by(2).collect::<String>();
-    let mut values: Vec<String> = dig(server, name, "TXT").into_iter().map(parts).collect();
+    // An alias is listed too, without quotes.
+    let quoted = dig(server, name, "TXT")
+        .into_iter()
+        .filter(|line| line.starts_with('"'));
+    let mut values: Vec<String> = quoted.map(parts).collect();
     values.sort();
     values
 }

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use mailctl::record::Name;
@@ -18,7 +19,7 @@ const SCHEMA: &str = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql"
 pub struct PowerDnsServer {
     pub dns: SocketAddr,
     pub api: SocketAddr,
-    _running: Running,
+    running: Running,
 }
 
 impl PowerDnsServer {
@@ -65,16 +66,7 @@ impl PowerDnsServer {
         .expect("a configuration");
         let config_dir = format!("--config-dir={}", dir.path().display());
         for (apex, text) in zones {
-            fs::write(at(apex), text).expect("a zone file");
-            let loaded = Command::new(&util)
-                .args([&config_dir, "load-zone", apex, &at(apex)])
-                .output()
-                .expect("pdnsutil runs");
-            assert!(
-                loaded.status.success(),
-                "{apex}: {}",
-                String::from_utf8_lossy(&loaded.stderr)
-            );
+            load(&util, dir.path(), apex, text);
         }
         let mut running = Running::start(Command::new(server).arg(&config_dir), dir);
         for (apex, _) in zones {
@@ -82,14 +74,40 @@ impl PowerDnsServer {
                 .serves(dns, &Name::parse(apex).expect("a name"))
                 .await;
         }
-        Some(Self {
-            dns,
-            api,
-            _running: running,
-        })
+        Some(Self { dns, api, running })
+    }
+
+    /// Serves a zone more, from now on.
+    pub fn load(&self, apex: &str, text: &str) {
+        let util = program("pdnsutil").expect("it was there at the start");
+        let dir = self.running.dir.path();
+        load(&util, dir, apex, text);
+        // It remembers that it refused to answer for the zone.
+        let purged = Command::new("pdns_control")
+            .arg(format!("--config-dir={}", dir.display()))
+            .arg("purge")
+            .output()
+            .expect("pdns_control runs");
+        assert!(purged.status.success(), "the cache is emptied");
     }
 
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.api)
     }
+}
+
+fn load(util: &Path, dir: &Path, apex: &str, text: &str) {
+    let file = dir.join(apex);
+    fs::write(&file, text).expect("a zone file");
+    let loaded = Command::new(util)
+        .arg(format!("--config-dir={}", dir.display()))
+        .args(["load-zone", apex])
+        .arg(file)
+        .output()
+        .expect("pdnsutil runs");
+    assert!(
+        loaded.status.success(),
+        "{apex}: {}",
+        String::from_utf8_lossy(&loaded.stderr)
+    );
 }

@@ -169,6 +169,7 @@ impl Scene {
                 let (apex, refusal) = rest.split_once(" refused ").unwrap_or((rest, ""));
                 let (why, fix) = refusal.split_once(" / ").unwrap_or((refusal, ""));
                 let blocked = Blocked {
+                    by_hand: false,
                     why: why.to_owned(),
                     fix: (!fix.is_empty()).then(|| fix.to_owned()),
                 };

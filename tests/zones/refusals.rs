@@ -31,7 +31,7 @@ async fn powerdns_errors_say_what_to_do() {
     };
     let why = refusal(&world, &token).await;
     assert!(
-        why.contains("token is refused") && why.contains("POWERDNS_TOKEN"),
+        why.contains("token is refused") && why.contains("PDNS_API_KEY"),
         "{why}"
     );
     assert!(!why.contains(wrong), "{why}");
@@ -86,7 +86,7 @@ async fn tsig_refusals(world: Option<World>) {
     )
     .await;
     assert!(
-        why.contains("BADSIG") && why.contains("RFC2136_KEY") && !why.contains(wrong_key),
+        why.contains("BADSIG") && why.contains("RFC2136_TSIG_KEY") && !why.contains(wrong_key),
         "{why}"
     );
     let why = refusal(

@@ -73,12 +73,19 @@ enum Look {
 
 impl Switch {
     /// Switches over, and back where the new network cannot be confirmed.
-    /// `report` is told what is being waited for.
+    /// `report` is told what is being waited for, `applied` that netplan has
+    /// finished: what remains is waiting for the kernel's check for
+    /// duplicates (RFC 4862 section 5.4) and confirming, over other connections.
     ///
     /// # Errors
     /// When netplan refuses, when the address does not come up, or when no new
     /// connection gets through: the old network is then back, or said not to be.
-    pub fn act(&self, remote: &dyn Remote, report: &dyn Fn(&str)) -> Result<()> {
+    pub fn act(
+        &self,
+        remote: &dyn Remote,
+        report: &dyn Fn(&str),
+        applied: &dyn Fn(),
+    ) -> Result<()> {
         let begun = Instant::now();
         // An answer that is lost on the way does not mean that nothing happened.
         if let Ok(output) = remote.run(&self.trial()) {
@@ -88,7 +95,7 @@ impl Switch {
             "the new network is on trial: the server puts the old one back in {} s unless it can be reached anew",
             self.revert_after.as_secs()
         ));
-        match self.confirm(remote, begun) {
+        match self.confirm(remote, begun, applied) {
             Ok(()) => Ok(()),
             Err(failure) => {
                 report("the trial failed; waiting for the old network");
@@ -104,7 +111,7 @@ impl Switch {
     }
 
     /// Looks through ever new connections until one finds the network ready, and keeps it.
-    fn confirm(&self, remote: &dyn Remote, begun: Instant) -> Result<()> {
+    fn confirm(&self, remote: &dyn Remote, begun: Instant, applied: &dyn Fn()) -> Result<()> {
         let until = begun
             + self
                 .revert_after
@@ -119,17 +126,21 @@ impl Switch {
                     continue;
                 }
             };
-            match self.look(fresh.as_ref()) {
+            let look = match self.look(fresh.as_ref()) {
                 // A connection from before the end of `netplan apply` proves nothing.
                 Ok(Look::Ready) if finished => return complain(fresh.run(&self.keep())?),
-                Ok(Look::Ready) => {
-                    finished = true;
-                    continue;
-                }
-                Ok(Look::Applying) => {}
-                Ok(Look::Unready(why)) => last = why,
-                Err(Told::Lost) => {}
+                Ok(look) => look,
+                Err(Told::Lost) => Look::Applying,
                 Err(Told::Failed(failure)) => return Err(failure),
+            };
+            if look != Look::Applying && !finished {
+                finished = true;
+                applied();
+            }
+            match look {
+                Look::Ready => continue,
+                Look::Unready(why) => last = why,
+                Look::Applying => {}
             }
             std::thread::sleep(PAUSE);
         }

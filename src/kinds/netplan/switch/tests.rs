@@ -93,7 +93,7 @@ fn switch(seconds: f64) -> Switch {
 #[test]
 fn kept_by_a_connection_from_after_the_switch() {
     let fake = Fake::new(&["applying\n", "unready dad\n", "ready\n"], || true);
-    switch(60.0).act(&fake, &|_| ()).expect("confirmed");
+    switch(60.0).act(&fake, &|_| (), &|| ()).expect("confirmed");
     assert_eq!(fake.kept.load(Ordering::SeqCst), 1);
 }
 
@@ -103,7 +103,9 @@ fn not_kept_when_nobody_gets_through() {
     let fake = Fake::new(&["ready\n"], move || {
         begun.elapsed() > Duration::from_millis(1200)
     });
-    let failure = switch(1.0).act(&fake, &|_| ()).expect_err("unreachable");
+    let failure = switch(1.0)
+        .act(&fake, &|_| (), &|| ())
+        .expect_err("unreachable");
     assert!(
         failure
             .chain()
@@ -125,7 +127,9 @@ fn what_netplan_says_is_told() {
         refuses: true,
         ..Fake::new(&["ready\n"], || true)
     };
-    let failure = switch(60.0).act(&fake, &|_| ()).expect_err("refused");
+    let failure = switch(60.0)
+        .act(&fake, &|_| (), &|| ())
+        .expect_err("refused");
     assert!(
         failure.chain().contains("the old one stays: line 5"),
         "{failure:?}"
@@ -134,7 +138,9 @@ fn what_netplan_says_is_told() {
         &["applying\n", "fail fd77::2 is in use by another host"],
         || true,
     );
-    let failure = switch(60.0).act(&fake, &|_| ()).expect_err("duplicate");
+    let failure = switch(60.0)
+        .act(&fake, &|_| (), &|| ())
+        .expect_err("duplicate");
     assert!(
         failure.chain().contains("in use by another host"),
         "{failure:?}"
@@ -144,7 +150,9 @@ fn what_netplan_says_is_told() {
 #[test]
 fn an_address_that_does_not_come_up_is_named() {
     let fake = Fake::new(&["unready eth0 does not have fd77::2/64\n"], || true);
-    let failure = switch(1.0).act(&fake, &|_| ()).expect_err("no address");
+    let failure = switch(1.0)
+        .act(&fake, &|_| (), &|| ())
+        .expect_err("no address");
     assert!(
         failure.chain().starts_with("eth0 does not have fd77::2/64"),
         "{failure:?}"
