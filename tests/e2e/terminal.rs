@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mailctl::rehearse::base::Suite;
@@ -165,13 +166,16 @@ fn after_ctrl_c_the_zone_is_tidy_and_the_next_apply_goes_on() {
     assert!(took < limit, "{took:?}\n{}", ran.out);
     assert_eq!(challenges(), 0, "{}", ran.said());
 
-    // It still looks for what is gone, and the resolver remembers that.
+    // It goes on looking for what is gone; the resolver remembers that for a second or two.
     drop(slow);
+    thread::sleep(Duration::from_secs(3));
 
     // While apt is at work, which is not ended halfway.
     lab.write(DOMAINS);
-    let child = start(&lab);
+    let mut child = start(&lab);
     until("apt is at work", || {
+        let ended = child.try_wait().expect("a state");
+        assert!(ended.is_none(), "it ended before: {ended:?}");
         !lab.on_server("pgrep -x apt-get || :").is_empty()
     });
     let (ran, took) = interrupt(child);
