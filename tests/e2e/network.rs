@@ -88,7 +88,8 @@ fn cut_off(lab: &Lab) {
     };
     let remote = ssh(lab);
     let watched = watch_reach(lab.world.ssh());
-    let failure = switch.act(&remote, &|_| ()).expect_err("cut off");
+    let applied = || panic!("nobody saw the new network applied");
+    let failure = switch.act(&remote, &|_| (), &applied).expect_err("cut off");
     assert!(watched(), "the server was never out of reach");
     let told = failure.told();
     for part in [
