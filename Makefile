@@ -41,7 +41,7 @@ record: packages-build packages-lab
 	$(CARGO) test --locked --test e2e -- --ignored record
 
 bench: packages-build packages-lab packages-test
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench speed
 
 packages-build:
 	@tools/packages $(BUILD)

@@ -98,6 +98,24 @@ fn kept_by_a_connection_from_after_the_switch() {
 }
 
 #[test]
+fn others_may_go_on_once_netplan_has_finished_and_not_before() {
+    let fake = Fake::new(
+        &["applying\n", "applying\n", "unready dad\n", "ready\n"],
+        || true,
+    );
+    let (looks, left) = (fake.looks.clone(), Mutex::new(Vec::new()));
+    let applied = || {
+        let mut left = left.lock().expect("left");
+        left.push(looks.lock().expect("looks").len());
+    };
+    switch(60.0)
+        .act(&fake, &|_| (), &applied)
+        .expect("confirmed");
+    // Told once, at the look that found the address still being checked.
+    assert_eq!(*left.lock().expect("left"), [1]);
+}
+
+#[test]
 fn not_kept_when_nobody_gets_through() {
     let begun = Instant::now();
     let fake = Fake::new(&["ready\n"], move || {

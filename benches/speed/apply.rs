@@ -2,37 +2,23 @@
 //! shell script streamed through one `ssh` that does the server's part of the
 //! same. mailctl does DNS, DKIM's records and a certificate by ACME as well.
 
-#![allow(clippy::print_stdout)]
-
-#[path = "../tests/support/lab.rs"]
-#[allow(dead_code)]
-mod lab;
-#[path = "support/sample.rs"]
-mod sample;
-#[path = "support/table.rs"]
-mod table;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::process::{ExitCode, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use mailctl::chasquid::users::{self, Entry};
 use mailctl::observe::quote;
-use mailctl::rehearse::base::Suite;
 use mailctl::secret::Secret;
 
-use lab::{Lab, Ran};
-use sample::{Contender, in_turn};
-use table::Table;
+use crate::lab::Ran;
+use crate::sample::{Contender, in_turn};
+use crate::table::Table;
+use crate::{DOMAINS, fresh};
 
 const FRESH: &str = include_str!("fresh.sh");
-const KEYS: &str = include_str!("../templates/debian-archive-keyring.asc");
-const DOMAINS: &str = r#"  wac.tax:
-    users: {i: {password: env:E2E_MAIL_PASSWORD}}
-    forward: {i: i.wac.tax@gmail.com, "*": b@far.example}
-"#;
+const KEYS: &str = include_str!("../../templates/debian-archive-keyring.asc");
 const ROUNDS: usize = 3;
 /// Of the shell script's time.
 const AT_MOST: f64 = 1.3;
@@ -59,14 +45,10 @@ const USUAL: Base = Base {
     full: "yes",
 };
 
-fn main() -> ExitCode {
+/// Measures; returns the goals that were missed.
+pub fn measure() -> Vec<String> {
     let mut missed = Vec::new();
     for base in [BARE, USUAL] {
-        // The first world of all may have to make its base system.
-        let Some(lab) = Lab::start("bench of apply", Suite::Bookworm) else {
-            return ExitCode::SUCCESS;
-        };
-        drop(lab);
         let samples = in_turn(
             ROUNDS,
             &mut [
@@ -81,18 +63,11 @@ fn main() -> ExitCode {
         table.against(&samples[0], &samples[1], Some(AT_MOST));
         missed.extend(table.end());
     }
-    for goal in &missed {
-        println!("missed: {goal}");
-    }
-    ExitCode::from(u8::from(!missed.is_empty()))
-}
-
-fn fresh() -> Lab {
-    Lab::start("bench of apply", Suite::Bookworm).expect("a lab, as before")
+    missed
 }
 
 fn by_hand(base: &Base) -> Duration {
-    let lab = fresh();
+    let lab = fresh().expect("a lab, as before");
     let world = &lab.world;
     let entry = Entry::scrypt(&Secret::new(lab.password.as_str()), *b"sixteen octets..");
     let users = users::render(&BTreeMap::from([("i".to_owned(), entry)]));
@@ -130,7 +105,7 @@ fn by_hand(base: &Base) -> Duration {
 }
 
 fn by_mailctl(base: &Base) -> Duration {
-    let lab = fresh();
+    let lab = fresh().expect("a lab, as before");
     let path = lab.write(DOMAINS);
     let text = fs::read_to_string(&path).expect("mail.yaml");
     let bare = format!("base: {}", BARE.yaml);
