@@ -429,24 +429,6 @@ fn authorities_that_refuse_a_locked_apt_and_an_old_chasquid() {
     lab.run(&["apply", "--yes"])
         .expect(3)
         .says(&["/nowhere/ca.pem cannot be read", "nothing was contacted"]);
-    at(&refuses);
-    lab.run(&["apply", "--yes"]).says(&[
-        "failed order smtp.wac.tax",
-        "wac.tax",
-        "rejectedIdentifier",
-        "`certificates.names`",
-    ]);
-    // It asks another name server, which knows of no challenge.
-    at(&blind);
-    lab.run(&["apply", "--yes"]).says(&[
-        "failed order smtp.wac.tax",
-        "the proof of a name failed",
-        &blind.directory,
-        "unauthorized",
-        "name servers at the registrar",
-    ]);
-    no_challenges(&lab);
-
     // apt waits for its lock, and goes on.
     lab.write(DOMAINS);
     hold_dpkg_lock(&lab, 12);
@@ -462,6 +444,32 @@ fn authorities_that_refuse_a_locked_apt_and_an_old_chasquid() {
         .says(&["No changes."]);
     let new = lab.on_server("dpkg-query -W -f='${Version}' chasquid");
     lab.on_server(&format!("dpkg --compare-versions {new} ge 1.19"));
+
+    // Another authority is another certificate; while it refuses, the old one stays.
+    let before = lab.on_server("readlink /etc/chasquid/certs/smtp.wac.tax");
+    at(&refuses);
+    lab.run(&["apply", "--yes"]).expect(1).says(&[
+        "failed order smtp.wac.tax",
+        "wac.tax",
+        "rejectedIdentifier",
+        "`certificates.names`",
+    ]);
+    // It asks another name server, which knows of no challenge.
+    at(&blind);
+    lab.run(&["apply", "--yes"]).expect(1).says(&[
+        "failed order smtp.wac.tax",
+        "the proof of a name failed",
+        &blind.directory,
+        "unauthorized",
+        "name servers at the registrar",
+    ]);
+    no_challenges(&lab);
+    assert_eq!(
+        before,
+        lab.on_server("readlink /etc/chasquid/certs/smtp.wac.tax")
+    );
+    lab.write(DOMAINS);
+    lab.converges();
 
     // Where it waits in vain it says who holds it.
     hold_dpkg_lock(&lab, 60);
