@@ -1,7 +1,8 @@
 //! The whole way, with the program as a user runs it, on real servers; judged
-//! by tools that are not ours where there are any.
+//! by tools that are not ours where there are any. Where no throw-away server
+//! can be had, each test says so in one line and counts as skipped.
 
-#![allow(clippy::print_stderr)]
+#![allow(missing_docs, clippy::print_stderr)]
 
 #[path = "e2e/apply.rs"]
 mod apply;
@@ -46,3 +47,97 @@ mod terminal;
 mod unbound;
 #[path = "support/watch.rs"]
 mod watch;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+use mailctl::rehearse::needs;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let missing = needs::missing().join("; ");
+    let trial = |name: &str, test: fn()| {
+        if !missing.is_empty() && !arguments.list {
+            eprintln!("skipped: {name}: {missing}");
+        }
+        let run = move || {
+            test();
+            Ok(())
+        };
+        Trial::test(name, run).with_ignored_flag(!missing.is_empty())
+    };
+    let trials = vec![
+        trial(
+            "apply::a_fresh_server_becomes_a_mail_server_and_follows_its_file",
+            apply::a_fresh_server_becomes_a_mail_server_and_follows_its_file,
+        ),
+        trial(
+            "apply::killed_at_any_moment_the_next_apply_converges",
+            apply::killed_at_any_moment_the_next_apply_converges,
+        ),
+        trial(
+            "elsewhere::knot_holds_the_zone_bind_the_reverse_ones_and_unbound_resolves",
+            elsewhere::knot_holds_the_zone_bind_the_reverse_ones_and_unbound_resolves,
+        ),
+        trial(
+            "elsewhere::powerdns_is_the_resolver_too_and_the_server_is_reached_by_sudo",
+            elsewhere::powerdns_is_the_resolver_too_and_the_server_is_reached_by_sudo,
+        ),
+        trial(
+            "errors::what_stands_in_the_way_is_told_and_nothing_is_changed",
+            errors::what_stands_in_the_way_is_told_and_nothing_is_changed,
+        ),
+        trial(
+            "errors::a_full_disk_is_named_and_what_is_left_is_done_later",
+            errors::a_full_disk_is_named_and_what_is_left_is_done_later,
+        ),
+        trial(
+            "errors::authorities_that_refuse_a_locked_apt_and_an_old_chasquid",
+            errors::authorities_that_refuse_a_locked_apt_and_an_old_chasquid,
+        ),
+        trial(
+            "hands::a_person_sets_every_record_and_the_challenges_too",
+            hands::a_person_sets_every_record_and_the_challenges_too,
+        ),
+        trial(
+            "hands::values_of_others_are_not_replaced_unasked",
+            hands::values_of_others_are_not_replaced_unasked,
+        ),
+        trial(
+            "network::the_network_is_switched_with_a_way_back",
+            network::the_network_is_switched_with_a_way_back,
+        ),
+        trial(
+            "rehearse::on_debian_12_as_readme_shows",
+            rehearse::on_debian_12_as_readme_shows,
+        ),
+        trial(
+            "rehearse::everything_on_debian_13",
+            rehearse::everything_on_debian_13,
+        ),
+        trial(
+            "renewal::a_new_certificate_is_made_when_it_is_due_and_nobody_is_turned_away",
+            renewal::a_new_certificate_is_made_when_it_is_due_and_nobody_is_turned_away,
+        ),
+        trial(
+            "secrets::no_secret_is_found_where_a_run_leaves_text",
+            secrets::no_secret_is_found_where_a_run_leaves_text,
+        ),
+        trial(
+            "terminal::at_a_terminal_it_asks_and_shows_bars",
+            terminal::at_a_terminal_it_asks_and_shows_bars,
+        ),
+        trial(
+            "terminal::after_ctrl_c_the_zone_is_tidy_and_the_next_apply_goes_on",
+            terminal::after_ctrl_c_the_zone_is_tidy_and_the_next_apply_goes_on,
+        ),
+        trial(
+            "terminal::after_ctrl_c_a_rehearsal_leaves_nothing",
+            terminal::after_ctrl_c_a_rehearsal_leaves_nothing,
+        ),
+        // Run by `make record`.
+        trial("record::record_debian_12", record::record_debian_12).with_ignored_flag(true),
+        trial("record::record_debian_13", record::record_debian_13).with_ignored_flag(true),
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

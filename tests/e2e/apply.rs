@@ -94,8 +94,7 @@ fn certificate(lab: &Lab, port: u16) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-#[test]
-fn a_fresh_server_becomes_a_mail_server_and_follows_its_file() {
+pub fn a_fresh_server_becomes_a_mail_server_and_follows_its_file() {
     let Some(lab) = Lab::start("apply", Suite::Bookworm) else {
         return;
     };
@@ -339,8 +338,7 @@ fn a_fresh_server_becomes_a_mail_server_and_follows_its_file() {
     lab.world.stop().expect("nothing is left");
 }
 
-#[test]
-fn killed_at_any_moment_the_next_apply_converges() {
+pub fn killed_at_any_moment_the_next_apply_converges() {
     let Some(lab) = Lab::start("killed", Suite::Trixie) else {
         return;
     };

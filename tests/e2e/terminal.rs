@@ -69,8 +69,7 @@ fn interrupt(child: Child) -> (Ran, Duration) {
     (ran, begun.elapsed())
 }
 
-#[test]
-fn at_a_terminal_it_asks_and_shows_bars() {
+pub fn at_a_terminal_it_asks_and_shows_bars() {
     let Some(lab) = Lab::start("terminal", Suite::Trixie) else {
         return;
     };
@@ -123,8 +122,7 @@ fn at_a_terminal_it_asks_and_shows_bars() {
     lab.world.stop().expect("nothing is left");
 }
 
-#[test]
-fn after_ctrl_c_the_zone_is_tidy_and_the_next_apply_goes_on() {
+pub fn after_ctrl_c_the_zone_is_tidy_and_the_next_apply_goes_on() {
     let Some(lab) = Lab::start("Ctrl-C", Suite::Bookworm) else {
         return;
     };
@@ -191,8 +189,7 @@ fn after_ctrl_c_the_zone_is_tidy_and_the_next_apply_goes_on() {
     lab.world.stop().expect("nothing is left");
 }
 
-#[test]
-fn after_ctrl_c_a_rehearsal_leaves_nothing() {
+pub fn after_ctrl_c_a_rehearsal_leaves_nothing() {
     let missing = needs::missing();
     if !missing.is_empty() {
         eprintln!("skipped: Ctrl-C in a rehearsal: {}", missing.join("; "));
