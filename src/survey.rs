@@ -140,7 +140,7 @@ fn notes(config: &Config, wish: &Wish) -> Vec<String> {
         notes.push("the server has no IPv6 gateway; give it as `host.gateway6`".into());
     }
     if config.certificates.renew.is_none() {
-        notes.push("the certificate is renewed by the next `mailctl apply` once a third of its life is left: schedule one".into());
+        notes.push("the certificate is renewed by `mailctl apply` once a third of its life is left: schedule it, then say `renew: pipeline`".into());
     }
     notes
 }

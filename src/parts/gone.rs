@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Wish, records};
+use crate::config;
 use crate::kinds::dkim;
 use crate::kinds::rrset::{RrsetGone, id};
 use crate::ledger::Made;
@@ -24,7 +25,7 @@ pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
     let mut gone: Vec<RrsetKey> = made
         .collect::<BTreeSet<_>>()
         .into_iter()
-        .filter(|key| !kept.contains(key))
+        .filter(|key| !kept.contains(key) && !left_alone(wish, key))
         .collect();
     gone.sort_by_key(|key| turn(key.rtype));
     let mut done: Vec<RrsetKey> = Vec::new();
@@ -44,6 +45,14 @@ pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
             needs,
         }));
     }
+}
+
+/// `mx: keep`: whoever receives there now, no MX is touched, ours neither.
+fn left_alone(wish: &Wish, key: &RrsetKey) -> bool {
+    let keeps = |(name, domain): (&config::HostName, &config::Domain)| {
+        name.0 == key.name && domain.mx == config::Mx::Keep
+    };
+    key.rtype == RType::Mx && wish.config.domains.iter().any(keeps)
 }
 
 /// When a record of this type goes.
