@@ -33,7 +33,7 @@ pub fn measure(lab: &Lab) -> Vec<String> {
     lab.write(DOMAINS);
     lab.run(&["apply", "--yes"]).expect(0);
     lab.on_server(
-        "echo 'MaxStartups 100' >/etc/ssh/sshd_config.d/bench.conf; systemctl reload ssh",
+        "echo 'MaxStartups 100' >/etc/ssh/sshd_config.d/bench.conf; systemctl restart ssh",
     );
     [near, far, many, alone].map(|part| part(lab)).concat()
 }
@@ -208,7 +208,7 @@ fn leanest(lab: &Lab) {
     );
 }
 
-/// Peak resident memory of a program in MB, read every millisecond while it runs.
+/// Peak resident memory of a program in MB (10^6 octets), read every millisecond while it runs.
 fn peak(program: &mut Command) -> f64 {
     let mut child = program.stdout(Stdio::null()).spawn().expect("it runs");
     let status = format!("/proc/{}/status", child.id());
@@ -220,5 +220,5 @@ fn peak(program: &mut Command) -> f64 {
         peak = peak.max(kilobytes.unwrap_or(0));
         thread::sleep(Duration::from_millis(1));
     }
-    f64::from(peak) / 1024.0
+    f64::from(peak) * 1024.0 / 1e6
 }
