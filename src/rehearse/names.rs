@@ -24,6 +24,29 @@ use crate::secret::Secret;
 const API_PORT: u16 = 8081;
 const TTL: u32 = 60;
 
+/// Whether the API itself answers: its port is open a moment before that.
+fn answers(api: SocketAddr, token: &Secret) -> bool {
+    use std::io::{Read, Write};
+    let asked = || -> std::io::Result<String> {
+        let mut stream = std::net::TcpStream::connect(api)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let request = format!(
+            "GET /api/v1/servers/localhost HTTP/1.0\r\nX-API-Key: {}\r\n\r\n",
+            token.expose()
+        );
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    asked().is_ok_and(|answer| {
+        answer
+            .lines()
+            .next()
+            .is_some_and(|status| status.contains(" 200"))
+    })
+}
+
 /// The running name server.
 pub struct Names {
     network: Network,
@@ -72,9 +95,7 @@ impl Names {
         let mut program = Program::start(directory, "pdns_server", ["pdns_server", &config], &[])?;
         let api = SocketAddr::from((network.ipv4(Party::Names), API_PORT));
         program
-            .until(Duration::from_secs(30), || {
-                std::net::TcpStream::connect(api).is_ok()
-            })
+            .until(Duration::from_secs(30), || answers(api, &token))
             .map_err(|f| {
                 f.hint(
                     "another name server may listen on port 53 of all addresses: see `ss -lntup`",
