@@ -74,13 +74,6 @@ impl Plan {
         self.changes.iter().any(|change| change.id == id)
     }
 
-    /// Whether any resource whose id begins so is to be changed.
-    pub fn changes_below(&self, start: &str) -> bool {
-        self.changes
-            .iter()
-            .any(|change| change.id.starts_with(start))
-    }
-
     /// Nothing to do and nothing undecided.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.blocked.is_empty()

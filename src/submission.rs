@@ -94,20 +94,13 @@ impl Service {
         .credentials(credentials)
         .timeout(PATIENCE);
         builder.addr.clone_from(&place);
-        let mut client = builder
+        let client = builder
             .connect()
             .await
             .with_context(|| format!("submitting to {place} as {}", login.0))?;
-        let version = client
-            .tls_connection()
-            .protocol_version()
-            .map(|v| format!("{v:?}"))
-            .unwrap_or_default();
-        send(&mut client, mail_from, to, message)
+        hand_over(client, mail_from, to, message)
             .await
-            .with_context(|| format!("submitting to {place}"))?;
-        let _closed = client.quit().await;
-        Ok(Secured { version })
+            .with_context(|| format!("submitting to {place}"))
     }
 
     /// Delivers a message as another server would, over STARTTLS.
@@ -117,17 +110,10 @@ impl Service {
     pub async fn deliver(&self, mail_from: &str, to: &[&str], message: &[u8]) -> Result<Secured> {
         let place = self.place(25);
         let what = || format!("delivering to {place}");
-        let mut client = self.open().await.with_context(what)?;
-        let version = client
-            .tls_connection()
-            .protocol_version()
-            .map(|v| format!("{v:?}"))
-            .unwrap_or_default();
-        send(&mut client, mail_from, to, message)
+        let client = self.open().await.with_context(what)?;
+        hand_over(client, mail_from, to, message)
             .await
-            .with_context(what)?;
-        let _closed = client.quit().await;
-        Ok(Secured { version })
+            .with_context(what)
     }
 
     /// What the server answers to a stranger's RCPT TO: the reply's code and text.
@@ -207,15 +193,20 @@ async fn first_line<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(format!("{} {}", reply.code, reply.message))
 }
 
-async fn send<S: AsyncRead + AsyncWrite + Unpin>(
-    client: &mut SmtpClient<S>,
+/// Sends one message over an open session, and closes it.
+async fn hand_over(
+    mut client: SmtpClient<tokio_rustls::client::TlsStream<tokio::net::TcpStream>>,
     mail_from: &str,
     to: &[&str],
     message: &[u8],
-) -> mail_send::Result<()> {
+) -> mail_send::Result<Secured> {
+    let version = client.tls_connection().protocol_version();
     client.mail_from(mail_from, &Parameters::default()).await?;
     for to in to {
         client.rcpt_to(to, &Parameters::default()).await?;
     }
-    client.data(message).await.map(|_| ())
+    client.data(message).await?;
+    let _closed = client.quit().await;
+    let version = version.map(|v| format!("{v:?}")).unwrap_or_default();
+    Ok(Secured { version })
 }

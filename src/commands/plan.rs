@@ -1,14 +1,10 @@
 //! `mailctl plan`: what differs; writes nothing anywhere.
 
-use time::OffsetDateTime;
-
 use super::setup;
 use crate::cli::{Cli, Plan};
 use crate::failure::{Context, Exit, Result};
-use crate::render::{self, Document};
+use crate::render;
 use crate::report::say;
-use crate::survey::survey;
-use crate::vault;
 
 /// Runs the verb.
 ///
@@ -16,21 +12,14 @@ use crate::vault;
 /// When the file is unsound or the world cannot be looked at.
 pub fn run(cli: &Cli, options: &Plan) -> Result<Exit> {
     let session = setup::Session::open(cli, &options.reach)?;
-    let passwords = vault::passwords(&session.vault, &session.config)?;
-    let looked = survey(
-        &session.world,
-        &session.config,
-        &passwords,
-        OffsetDateTime::now_utc(),
-    );
-    let document = Document::from(&session.runtime.block_on(looked)?.plan);
-    let json = serde_json::to_string_pretty(&document).context("the plan could not be written")?;
+    let document = session.plan()?;
     if let Some(path) = &options.out {
         let saved = super::saved::Saved::of(&document);
         saved.write(path)?;
     }
     if cli.json {
-        say(&json);
+        let json = serde_json::to_string_pretty(&document);
+        say(&json.context("the plan could not be written")?);
     } else {
         let lines = setup::lines(cli);
         say(render::text(&document, lines.paint, lines.width).trim_end());

@@ -20,7 +20,6 @@ use crate::rehearse::story::{Answer, Stage, Verdict};
 use crate::rehearse::{World, WorldOptions, cleanup};
 use crate::render::{self, Document, Paint};
 use crate::report::{Event, Report, say, warn};
-use crate::survey::survey;
 use crate::vault;
 
 /// Runs the verb.
@@ -91,21 +90,21 @@ impl Rehearsal<'_> {
 
         (self.tell)("planning on the fresh server");
         let session = self.session(&mapped)?;
-        let document = self.plan(&session)?;
+        let document = session.plan()?;
         self.show_plan(&document);
         (self.tell)("applying");
         let applied = self.apply(session);
         self.answers.push(Answer::of("apply", applied));
 
         let session = self.session(&mapped)?;
-        let second = self.plan(&session)?;
+        let second = session.plan()?;
         self.answers.push(Answer::of("second plan", empty(&second)));
         drop(session);
 
         (self.tell)("rebooting the server");
         self.world.reboot()?;
         let session = self.session(&mapped)?;
-        let third = self.plan(&session)?;
+        let third = session.plan()?;
         self.answers
             .push(Answer::of("plan after a reboot", empty(&third)));
 
@@ -149,17 +148,6 @@ impl Rehearsal<'_> {
 
     fn session(&self, config: &Arc<Config>) -> Result<Session> {
         Session::of(self.cli, config.clone(), &Reach::default())
-    }
-
-    fn plan(&self, session: &Session) -> Result<Document> {
-        let passwords = vault::passwords(&session.vault, &session.config)?;
-        let looked = survey(
-            &session.world,
-            &session.config,
-            &passwords,
-            OffsetDateTime::now_utc(),
-        );
-        Ok(Document::from(&session.runtime.block_on(looked)?.plan))
     }
 
     fn show_plan(&self, document: &Document) {

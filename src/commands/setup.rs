@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 
 use super::ask::Terminal;
@@ -22,10 +23,11 @@ use crate::remote::access::{Access, Ask};
 use crate::remote::ssh::Ssh;
 use crate::remote::target::Target;
 use crate::remote::{Remote, wait};
-use crate::render::Paint;
+use crate::render::{Document, Paint};
 use crate::report::{Bars, JsonLines, Lines, Report, warn};
 use crate::resource::Holder;
-use crate::vault::Vault;
+use crate::survey::survey;
+use crate::vault::{self, Vault};
 use crate::zone::{self, Settings, Zone};
 
 /// Columns where there is no terminal to say so.
@@ -76,6 +78,21 @@ impl Session {
             world,
             runtime,
         })
+    }
+
+    /// Looks at the world and says what differs. Writes nothing.
+    ///
+    /// # Errors
+    /// When a password cannot be read or the world not be looked at.
+    pub fn plan(&self) -> Result<Document> {
+        let passwords = vault::passwords(&self.vault, &self.config)?;
+        let looked = survey(
+            &self.world,
+            &self.config,
+            &passwords,
+            OffsetDateTime::now_utc(),
+        );
+        Ok(Document::from(&self.runtime.block_on(looked)?.plan))
     }
 
     /// Who certifies.
