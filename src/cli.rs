@@ -54,6 +54,8 @@ pub enum Command {
     Plan(Plan),
     /// Make it so, verify it, and say what was done
     Apply(Apply),
+    /// Look at the live service from outside, as a receiver would; works for any domain
+    Check(Check),
     /// Boot a throw-away server on this machine, apply mail.yaml to it, send mail through it, report
     Rehearse(Rehearse),
     /// Show the catalogue: providers, their fields and environment variables
@@ -106,6 +108,59 @@ pub struct Apply {
     /// How the server is reached.
     #[command(flatten)]
     pub reach: Reach,
+}
+
+/// `mailctl check`
+#[derive(Args, Debug)]
+pub struct Check {
+    /// The domains; default: those of mail.yaml
+    #[arg(value_name = "DOMAIN")]
+    pub domains: Vec<String>,
+    /// Only these questions or findings, such as spf or tls.days; may be given several times
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Not these
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub skip: Vec<String>,
+    /// How long one question may take
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub timeout: String,
+    /// How the findings are printed; --json is --format json
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT", conflicts_with = "json")]
+    pub format: Format,
+    /// A DKIM selector that the domain uses; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub selector: Vec<String>,
+    /// Also look from the server itself, over SSH: outbound port 25, source addresses, signing keys
+    #[arg(long)]
+    pub login: bool,
+    /// A mail server far away, to tell a closed port there from one that is closed on the way
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub far: Option<String>,
+    /// The resolver to ask, as address:port; default: mail.yaml's, else the system's
+    #[arg(long, value_name = "ADDRESS")]
+    pub resolver: Option<std::net::SocketAddr>,
+    /// A file of trust anchors beside the platform's, for private authorities
+    #[arg(long, value_name = "FILE")]
+    pub roots: Option<PathBuf>,
+    /// How the server is reached.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table for people
+    Text,
+    /// One document for programs
+    Json,
+    /// One self-contained page to send to someone
+    Html,
+    /// For CI servers
+    Junit,
+    /// Annotations of GitHub workflows
+    Github,
 }
 
 /// `mailctl rehearse`

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod ask;
+pub mod check;
 pub mod plan;
 pub mod providers;
 pub mod rehearse;
@@ -23,6 +24,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Validate => validate::run(cli),
         Command::Plan(options) => plan::run(cli, options),
         Command::Apply(options) => apply::run(cli, options),
+        Command::Check(options) => check::run(cli, options),
         Command::Rehearse(options) => rehearse::run(cli, options),
         Command::Providers(options) => providers::run(cli, options),
         Command::Schema => {

@@ -8,8 +8,8 @@ mod cut;
 pub(crate) mod exchange;
 mod visible;
 
-pub use answer::Answer;
 pub(crate) use answer::mnemonic;
+pub use answer::{Answer, Reply};
 pub use authorities::Authority;
 pub use visible::Visible;
 
@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::RecordType;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -71,6 +72,54 @@ impl Dns {
         let message = self.recurse(key).await?;
         answer::about_data(&message, "the resolver", &key.to_string())?;
         Ok(answer::followed(&message, key))
+    }
+
+    /// What the resolver says of a name and type, with all that a receiver
+    /// draws from it: that the name does not exist, that it is an alias, that
+    /// the answer was validated.
+    ///
+    /// # Errors
+    /// As for [`Dns::resolve`].
+    pub async fn reply(&self, key: &RrsetKey) -> Result<Reply> {
+        let mut question = exchange::question(key, true)?;
+        // Asks for the AD bit without asking for signatures (RFC 6840 section 5.7).
+        question.metadata.authentic_data = true;
+        let message = self.recurse_with(&question, &key.to_string()).await?;
+        answer::about_data(&message, "the resolver", &key.to_string())?;
+        Ok(answer::reply(&message, key))
+    }
+
+    /// What the resolver answers to any question, whatever its response code.
+    /// `adjust` may set further bits, such as CD (RFC 4035 section 3.2.2).
+    ///
+    /// # Errors
+    /// When no resolver answers.
+    pub async fn raw(
+        &self,
+        name: &Name,
+        rtype: RecordType,
+        adjust: impl FnOnce(&mut Message),
+    ) -> Result<Message> {
+        let mut question = exchange::question_of(name, rtype, true)?;
+        adjust(&mut question);
+        self.recurse_with(&question, &format!("{name} {rtype}"))
+            .await
+    }
+
+    /// What one authoritative server answers, whatever it is, asked without recursion.
+    ///
+    /// # Errors
+    /// When it is silent.
+    pub async fn raw_at(
+        &self,
+        authority: &Authority,
+        name: &Name,
+        rtype: RecordType,
+    ) -> Result<Message> {
+        let question = exchange::question_of(name, rtype, authority.recursive)?;
+        self.exchange(authority.addr, &question)
+            .await
+            .with_context(|| format!("the name server {} cannot be asked", authority.name))
     }
 
     /// What one authoritative server says of a set.
@@ -158,9 +207,13 @@ impl Dns {
     /// Asks the resolvers in their order; the next one after silence, SERVFAIL or REFUSED.
     async fn recurse(&self, key: &RrsetKey) -> Result<Message> {
         let question = exchange::question(key, true)?;
+        self.recurse_with(&question, &key.to_string()).await
+    }
+
+    async fn recurse_with(&self, question: &Message, what: &str) -> Result<Message> {
         let mut last = Err(Failure::new("no resolver is configured"));
         for resolver in &self.0.resolvers {
-            last = self.exchange(*resolver, &question).await;
+            last = self.exchange(*resolver, question).await;
             if let Ok(message) = &last
                 && !matches!(
                     message.metadata.response_code,
@@ -170,7 +223,7 @@ impl Dns {
                 break;
             }
         }
-        last.with_context(|| format!("the resolver cannot be asked for {key}"))
+        last.with_context(|| format!("the resolver cannot be asked for {what}"))
             .map_err(|e| e.hint("is `resolver` in mail.yaml, or /etc/resolv.conf, right?"))
     }
 

@@ -8,6 +8,7 @@ pub mod acme;
 pub mod apply;
 pub mod catalogue;
 pub mod chasquid;
+pub mod check;
 pub mod cli;
 pub mod commands;
 pub mod config;

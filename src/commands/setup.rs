@@ -33,6 +33,53 @@ use crate::zone::{self, Settings, Zone};
 /// Columns where there is no terminal to say so.
 const WIDTH: usize = 120;
 
+/// The server of mail.yaml, logged in to; nobody else is asked for anything.
+pub struct Login {
+    /// mail.yaml.
+    pub config: Arc<Config>,
+    /// Its secrets.
+    pub vault: Arc<Vault>,
+    /// The server.
+    pub remote: Arc<dyn Remote>,
+    /// The resolver and, through it, the authoritative servers.
+    pub dns: Dns,
+    /// Where waiting is done.
+    pub runtime: Runtime,
+}
+
+impl Login {
+    /// Reads the file and connects to its server.
+    ///
+    /// # Errors
+    /// When the file is unsound, or the server cannot be reached.
+    pub fn open(cli: &Cli, reach: &Reach) -> Result<Self> {
+        Self::of(cli, Arc::new(config(cli)?), reach)
+    }
+
+    /// Connects for a configuration that is read already.
+    ///
+    /// # Errors
+    /// When the server cannot be reached.
+    pub fn of(cli: &Cli, config: Arc<Config>, reach: &Reach) -> Result<Self> {
+        let vault = Arc::new(Vault::open(&config, Arc::new(Here)));
+        let runtime = Runtime::new().context("no threads can be started")?;
+        let (dns, remote) = {
+            let _inside = runtime.enter();
+            (
+                Dns::new(config.resolver)?,
+                connect(cli, &config, &vault, reach)?,
+            )
+        };
+        Ok(Self {
+            config,
+            vault,
+            remote,
+            dns,
+            runtime,
+        })
+    }
+}
+
 /// Everything that is open while a verb works.
 pub struct Session {
     /// mail.yaml.
@@ -64,6 +111,7 @@ impl Session {
         let world = {
             let _inside = runtime.enter();
             let dns = Dns::new(config.resolver)?;
+            // Before connecting: a provider that is set up wrongly is told at once.
             let zones = zones(&config, &vault, &dns)?;
             World {
                 remote: connect(cli, &config, &vault, reach)?,

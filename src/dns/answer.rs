@@ -1,5 +1,7 @@
 //! What a DNS answer says about one set.
 
+use std::collections::BTreeSet;
+
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RData;
 
@@ -13,6 +15,40 @@ pub struct Answer {
     pub set: Rrset,
     /// Where a CNAME at the name points to, and then `set` is absent: it is not followed.
     pub cname: Option<Name>,
+}
+
+/// What a resolver says about one name and type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The values, aliases followed; none after NXDOMAIN and NODATA alike.
+    pub values: BTreeSet<String>,
+    /// Seconds, the least on the way.
+    pub ttl: Option<u32>,
+    /// Whether the name does not exist at all (RFC 2308 section 2.1).
+    pub nxdomain: bool,
+    /// Where the name itself is an alias for, where it is one.
+    pub alias: Option<Name>,
+    /// Whether the resolver has validated it (the AD bit, RFC 4035 section 3.2.3).
+    pub authentic: bool,
+}
+
+impl Reply {
+    /// Whether there is such a set.
+    pub fn exists(&self) -> bool {
+        !self.values.is_empty()
+    }
+}
+
+/// All that the answer says.
+pub(crate) fn reply(message: &Message, key: &RrsetKey) -> Reply {
+    let set = followed(message, key);
+    Reply {
+        values: set.values,
+        ttl: set.ttl,
+        nxdomain: message.metadata.response_code == ResponseCode::NXDomain,
+        alias: direct(message, key).cname,
+        authentic: message.metadata.authentic_data,
+    }
 }
 
 /// The answer's records of the asked name and type, the alias beside them left in `cname`.

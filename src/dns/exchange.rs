@@ -8,12 +8,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, MessageType, Query};
+use hickory_proto::rr::RecordType;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use crate::failure::{Failure, Result};
-use crate::record::{RrsetKey, wire};
+use crate::record::{Name, RrsetKey, wire};
 
 /// How long one try waits for its answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -27,10 +28,18 @@ const UDP_PAYLOAD: u16 = 1232;
 /// # Errors
 /// When the name is none.
 pub(crate) fn question(key: &RrsetKey, recursion: bool) -> Result<Message> {
-    let name = wire::name(&key.name).map_err(Failure::new)?;
+    question_of(&key.name, wire::record_type(key.rtype), recursion)
+}
+
+/// The same for any type, also those that mailctl does not write.
+///
+/// # Errors
+/// When the name is none.
+pub(crate) fn question_of(name: &Name, rtype: RecordType, recursion: bool) -> Result<Message> {
+    let name = wire::name(name).map_err(Failure::new)?;
     let mut message = Message::query();
     message.metadata.recursion_desired = recursion;
-    message.add_query(Query::query(name, wire::record_type(key.rtype)));
+    message.add_query(Query::query(name, rtype));
     let mut edns = Edns::new();
     edns.set_max_payload(UDP_PAYLOAD);
     message.set_edns(edns);

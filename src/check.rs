@@ -1,0 +1,212 @@
+//! The view from outside: what a receiver would find wrong with a domain's
+//! mail, question by question. Nothing here needs a login, and nothing writes.
+//!
+//! One file a question. Each question looks through a [`View`], which asks the
+//! world once for whatever several questions want to know, and answers with
+//! [`Finding`]s. All questions of all domains run at once.
+
+pub mod expected;
+pub mod finding;
+pub mod memo;
+pub mod outside;
+pub mod render;
+pub mod view;
+pub mod wire;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+pub use expected::Expected;
+pub use finding::{Aspect, Finding, Verdict};
+pub use outside::{Outside, Settings};
+pub use view::View;
+
+use crate::record::Name;
+
+/// The document's schema; a breaking change gets a new number.
+pub const SCHEMA: &str = "mailctl.check/1";
+
+/// One thing that a receiver looks at.
+pub struct Question {
+    /// The first word of its findings' ids.
+    pub id: &'static str,
+    /// What it can find, in the order in which it is shown.
+    pub aspects: &'static [&'static Aspect],
+    /// Finds it out.
+    pub ask: Ask,
+}
+
+/// What a question's function looks like once it is boxed; see [`Question`].
+pub type Ask = for<'a> fn(&'a View) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'a>>;
+
+/// All questions, in the order in which their findings are shown.
+pub const QUESTIONS: &[Question] = &[];
+
+/// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// Only these; all where there are none.
+    pub only: Vec<String>,
+    /// Not these.
+    pub skip: Vec<String>,
+}
+
+impl Choice {
+    /// Whether findings of this id are wanted.
+    pub fn takes(&self, id: &str) -> bool {
+        let named = |given: &String| {
+            id.strip_prefix(given.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        (self.only.is_empty() || self.only.iter().any(named)) && !self.skip.iter().any(named)
+    }
+
+    /// Whether any finding of a question may be wanted.
+    fn takes_any(&self, question: &Question) -> bool {
+        let within = |given: &String| {
+            given == question.id
+                || given
+                    .strip_prefix(question.id)
+                    .is_some_and(|rest| rest.starts_with('.'))
+        };
+        (self.only.is_empty() || self.only.iter().any(within))
+            && !self.skip.iter().any(|given| given == question.id)
+    }
+
+    /// Words that name no question or finding.
+    pub fn unknown(&self) -> Vec<&str> {
+        let known = |word: &&String| {
+            QUESTIONS.iter().any(|question| {
+                question.id == word.as_str()
+                    || question.aspects.iter().any(|aspect| {
+                        // A port may stand behind an aspect's id.
+                        word.as_str() == aspect.id
+                            || word.strip_prefix(aspect.id).is_some_and(|rest| {
+                                rest.strip_prefix('.')
+                                    .is_some_and(|port| port.parse::<u16>().is_ok())
+                            })
+                            || aspect
+                                .id
+                                .strip_prefix(word.as_str())
+                                .is_some_and(|rest| rest.starts_with('.'))
+                    })
+            })
+        };
+        let words = self.only.iter().chain(&self.skip);
+        words
+            .filter(|word| !known(word))
+            .map(String::as_str)
+            .collect()
+    }
+}
+
+/// Everything that was found: the document of `check --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// The domains that were asked about.
+    pub domains: Vec<String>,
+    /// By domain, then by question.
+    pub results: Vec<Finding>,
+    /// How many of each verdict.
+    pub summary: Tally,
+}
+
+/// How many findings of each verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// As it should be.
+    pub pass: usize,
+    /// Works, but could be better.
+    pub warn: usize,
+    /// Not as it should be.
+    pub fail: usize,
+    /// Could not be asked.
+    pub skip: usize,
+}
+
+impl Report {
+    /// Findings as a document.
+    pub fn new(domains: Vec<String>, results: Vec<Finding>) -> Self {
+        let count = |verdict| results.iter().filter(|f| f.verdict == verdict).count();
+        let summary = Tally {
+            pass: count(Verdict::Pass),
+            warn: count(Verdict::Warn),
+            fail: count(Verdict::Fail),
+            skip: count(Verdict::Skip),
+        };
+        Self {
+            schema: SCHEMA,
+            domains,
+            results,
+            summary,
+        }
+    }
+
+    /// Whether anything is not as it should be.
+    pub fn fails(&self) -> bool {
+        self.summary.fail > 0
+    }
+}
+
+/// Asks every wanted question about every domain, all at once. What a question
+/// does not know when `limit` has passed is skipped, with that as the reason.
+pub async fn check(
+    outside: &Arc<Outside>,
+    domains: &[(Name, Option<Arc<Expected>>)],
+    choice: &Choice,
+    limit: Duration,
+) -> Report {
+    let mut asked = JoinSet::new();
+    for (place, (domain, expected)) in domains.iter().enumerate() {
+        let view = Arc::new(View::new(outside.clone(), domain.clone(), expected.clone()));
+        for (nth, question) in QUESTIONS.iter().enumerate() {
+            if choice.takes_any(question) {
+                let view = view.clone();
+                asked.spawn(async move { ((place, nth), answered(&view, question, limit).await) });
+            }
+        }
+    }
+    let mut answers = Vec::new();
+    while let Some(done) = asked.join_next().await {
+        // A question that panics is a mistake of ours, and is not hidden as an answer.
+        match done {
+            Ok(answer) => answers.push(answer),
+            Err(lost) => std::panic::resume_unwind(lost.into_panic()),
+        }
+    }
+    answers.sort_by_key(|(place, _)| *place);
+    let mut results: Vec<Finding> = Vec::new();
+    for finding in answers.into_iter().flat_map(|(_, findings)| findings) {
+        // Domains that share a host find out the same about it.
+        let known = |other: &Finding| other.id == finding.id && other.subject == finding.subject;
+        if choice.takes(&finding.id) && !results.iter().any(known) {
+            results.push(finding);
+        }
+    }
+    Report::new(
+        domains.iter().map(|(d, _)| d.to_string()).collect(),
+        results,
+    )
+}
+
+async fn answered(view: &View, question: &Question, limit: Duration) -> Vec<Finding> {
+    match tokio::time::timeout(limit, (question.ask)(view)).await {
+        Ok(findings) => findings,
+        Err(_) => question
+            .aspects
+            .first()
+            .map(|aspect| {
+                let late = format!("no answer within {} s", limit.as_secs());
+                aspect.of(view.domain()).skip(late)
+            })
+            .into_iter()
+            .collect(),
+    }
+}

@@ -1,0 +1,56 @@
+//! What mail.yaml says of a domain, as far as receivers can see it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::config::{Config, Ipv6Wish, Mx};
+use crate::record::Name;
+use crate::remote::Remote;
+
+/// What is known of a domain beforehand: from mail.yaml, and from a login.
+#[derive(Clone, Default)]
+pub struct Expected {
+    /// The host that receives and sends.
+    pub host: Option<Name>,
+    /// The addresses that the host shall have, where they are known.
+    pub addresses: Vec<IpAddr>,
+    /// Whether the host is the domain's MX (`mx: own`).
+    pub receives: bool,
+    /// Whether mail never leaves over IPv6 (`ipv6: none`).
+    pub no_ipv6: bool,
+    /// The name of the certificate authority in CAA records, such as `letsencrypt.org`.
+    pub authority: Option<String>,
+    /// Whether SRV records for mail programs are wished for.
+    pub autoconfig: bool,
+    /// The keys that the server signs with, selector and record; `None`: not looked at.
+    pub signing: Option<Vec<(String, String)>>,
+    /// The server itself, where there is a login.
+    pub server: Option<Arc<dyn Remote>>,
+}
+
+impl Expected {
+    /// What mail.yaml says of a domain; `None` where it is not in it.
+    pub fn from_config(config: &Config, domain: &Name) -> Option<Self> {
+        let (_, wish) = config.domains.iter().find(|(name, _)| name.0 == *domain)?;
+        let four = config.host.ipv4.map(IpAddr::from);
+        let six = match config.host.ipv6 {
+            Some(Ipv6Wish::Address(address, _)) => Some(IpAddr::from(address)),
+            _ => None,
+        };
+        let authority = match config.certificates.authority.as_str() {
+            "letsencrypt" | "letsencrypt-staging" => Some("letsencrypt.org"),
+            "zerossl" => Some("sectigo.com"),
+            _ => None,
+        };
+        Some(Self {
+            host: Some(config.host_name().clone()),
+            addresses: four.into_iter().chain(six).collect(),
+            receives: wish.mx == Mx::Own,
+            no_ipv6: config.host.ipv6 == Some(Ipv6Wish::None),
+            authority: authority.map(str::to_owned),
+            autoconfig: wish.autoconfig.0,
+            signing: None,
+            server: None,
+        })
+    }
+}

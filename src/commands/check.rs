@@ -1,0 +1,131 @@
+//! `mailctl check`: the live service from outside, as a receiver sees it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use time::OffsetDateTime;
+use tokio::runtime::Runtime;
+
+use super::setup;
+use crate::check::{self, Choice, Expected, Outside, Report, Settings, render};
+use crate::cli::{Check, Cli, Format};
+use crate::config::Config;
+use crate::dns::Dns;
+use crate::failure::{Context, Exit, Failure, Result};
+use crate::record::Name;
+use crate::remote::wait;
+use crate::report::say;
+
+/// Runs the verb.
+///
+/// # Errors
+/// When a domain is none, mail.yaml is unsound, or no resolver is known.
+pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
+    let choice = Choice {
+        only: options.only.clone(),
+        skip: options.skip.clone(),
+    };
+    if let Some(word) = choice.unknown().first() {
+        return Err(Failure::new(format!("there is no question `{word}`"))
+            .hint("docs/check.md lists them; `--only spf` means all that begin with it"));
+    }
+    let limit = wait::parse_duration(&options.timeout).map_err(Failure::new)?;
+    let config = known(cli, options)?.map(Arc::new);
+    let domains = domains(options, config.as_deref())?;
+    let runtime = Runtime::new().context("no threads can be started")?;
+    let given = options
+        .resolver
+        .or_else(|| config.as_ref().and_then(|config| config.resolver));
+    let dns = {
+        let _inside = runtime.enter();
+        Dns::new(given)?
+    };
+    let mut settings = Settings::new(OffsetDateTime::now_utc());
+    settings.patience = settings.patience.min(limit);
+    settings.selectors.clone_from(&options.selector);
+    if let Some(far) = &options.far {
+        settings.far.clone_from(far);
+    }
+    if let Some(path) = &options.roots {
+        settings.roots = roots(path)?;
+    }
+    let outside = Arc::new(Outside::new(dns, settings));
+    let expected = |domain: &Name| -> Option<Arc<Expected>> {
+        let config = config.as_ref()?;
+        Expected::from_config(config, domain).map(Arc::new)
+    };
+    let domains: Vec<_> = domains
+        .into_iter()
+        .map(|domain| {
+            let expected = expected(&domain);
+            (domain, expected)
+        })
+        .collect();
+    let report = runtime.block_on(check::check(&outside, &domains, &choice, limit));
+    // Nobody waits for what a question left behind.
+    runtime.shutdown_background();
+    show(cli, options.format, &report)?;
+    Ok(if report.fails() {
+        Exit::Failed
+    } else {
+        Exit::Ok
+    })
+}
+
+/// mail.yaml, which domains that are named on the command line do without.
+fn known(cli: &Cli, options: &Check) -> Result<Option<Config>> {
+    let there = cli.file.is_some() || setup::file(cli).is_ok();
+    if there || options.domains.is_empty() {
+        return setup::config_to_rehearse(cli).map(Some);
+    }
+    Ok(None)
+}
+
+fn domains(options: &Check, config: Option<&Config>) -> Result<Vec<Name>> {
+    let mut domains: Vec<Name> = Vec::new();
+    for text in &options.domains {
+        let domain = Name::parse(text)
+            .ok()
+            .filter(|name| name.as_str().contains('.'))
+            .ok_or_else(|| Failure::new(format!("`{text}` is no domain")))?;
+        if !domains.contains(&domain) {
+            domains.push(domain);
+        }
+    }
+    if domains.is_empty() {
+        domains.extend(
+            config
+                .into_iter()
+                .flat_map(|config| config.domains.keys().map(|name| name.0.clone())),
+        );
+    }
+    Ok(domains)
+}
+
+fn roots(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let what = || format!("the trust anchors in {} cannot be read", path.display());
+    let pem = std::fs::read(path).with_context(what)?;
+    let roots: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let roots = roots.map_err(|e| Failure::new(what()).because(format!("{e:?}")))?;
+    if roots.is_empty() {
+        return Err(Failure::new(what()).because("there is no certificate in it"));
+    }
+    Ok(roots)
+}
+
+fn show(cli: &Cli, format: Format, report: &Report) -> Result<()> {
+    let format = if cli.json { Format::Json } else { format };
+    match format {
+        Format::Json => {
+            let json = serde_json::to_string_pretty(report);
+            say(&json.context("the findings could not be written")?);
+        }
+        _ => {
+            let lines = setup::lines(cli);
+            say(render::text(report, lines.paint, lines.width, cli.quiet).trim_end());
+        }
+    }
+    Ok(())
+}
