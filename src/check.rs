@@ -8,8 +8,12 @@
 pub mod expected;
 pub mod finding;
 pub mod memo;
+pub mod outbound;
 pub mod outside;
+pub mod relay;
 pub mod render;
+pub mod smtp;
+pub mod tls;
 pub mod view;
 pub mod wire;
 
@@ -45,7 +49,12 @@ pub struct Question {
 pub type Ask = for<'a> fn(&'a View) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'a>>;
 
 /// All questions, in the order in which their findings are shown.
-pub const QUESTIONS: &[Question] = &[];
+pub const QUESTIONS: &[Question] = &[
+    smtp::QUESTION,
+    tls::QUESTION,
+    relay::QUESTION,
+    outbound::QUESTION,
+];
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.
 #[derive(Clone, Debug, Default)]
