@@ -436,12 +436,12 @@ mod tests {
         [old, last]: [Result<Said, String>; 2],
     ) -> Vec<Finding> {
         let station = Station {
-            host: Name::parse("smtp.example").expect("a name"),
+            host: Name::parse("smtp.wac.example").expect("a name"),
             address: IpAddr::from([203, 0, 113, 7]),
             port,
             ours,
             seen: Arc::new(Port {
-                greeting: Ok((220, "smtp.example".into())),
+                greeting: Ok((220, "smtp.wac.example".into())),
                 tls,
                 ..Port::closed(Reach::Open)
             }),
@@ -463,7 +463,10 @@ mod tests {
     #[test]
     fn a_good_certificate_passes_everything() {
         let world = World::new();
-        for names in [["smtp.example", "example"], ["*.example", "example"]] {
+        for names in [
+            ["smtp.wac.example", "example"],
+            ["*.wac.example", "wac.example"],
+        ] {
             let found = world.found(OURS, world.chain(&names, 60));
             assert_eq!(found.len(), 5);
             assert!(found.iter().all(|f| f.verdict == Pass), "{found:?}");
@@ -483,17 +486,17 @@ mod tests {
                 assert_eq!(others, [Pass; 3], "{found}");
             }
         };
-        let only_leaf = vec![world.chain(&["smtp.example"], 60).remove(0)];
+        let only_leaf = vec![world.chain(&["smtp.wac.example"], 60).remove(0)];
         chain(
             only_leaf,
             "the certificate of its issuer Test Middle is neither sent nor trusted",
         );
         let key = KeyPair::generate().expect("a key");
-        let own = params(&["smtp.example"], 60).self_signed(&key);
+        let own = params(&["smtp.wac.example"], 60).self_signed(&key);
         let own = own.expect("a certificate").der().clone();
         chain(vec![own], "self-signed: it is its own issuer");
         let stranger = root("Strange Root");
-        let leaf = leaf(&stranger, &params(&["smtp.example"], 60));
+        let leaf = leaf(&stranger, &params(&["smtp.wac.example"], 60));
         chain(
             vec![leaf, stranger.der().clone()],
             "leads to Strange Root, which is not trusted",
@@ -507,7 +510,7 @@ mod tests {
         past.not_after = date_time_ymd(2026, 11, 1);
         let past = below(&world.root, past);
         let chain = vec![
-            leaf(&past, &params(&["smtp.example"], 60)),
+            leaf(&past, &params(&["smtp.wac.example"], 60)),
             past.der().clone(),
         ];
         assert_eq!(world.verdict(OURS, chain, &CHAIN), Fail);
@@ -519,7 +522,7 @@ mod tests {
             roots: RootCertStore::empty(),
             ..World::new()
         };
-        let chain = world.chain(&["smtp.example"], 60);
+        let chain = world.chain(&["smtp.wac.example"], 60);
         assert_eq!(world.verdict(OURS, chain, &CHAIN), Skip);
     }
 
@@ -529,7 +532,7 @@ mod tests {
         for (at, verdict) in [(OURS, Fail), (THEIRS, Warn), ((465, false), Warn)] {
             for names in [
                 &["www.example"][..],
-                &["*.smtp.example"],
+                &["*.smtp.wac.example"],
                 &["*.a.example", "example"],
             ] {
                 let chain = world.chain(names, 60);
@@ -547,7 +550,7 @@ mod tests {
         let found = world.found(OURS, world.chain(&many, 60));
         assert_eq!(
             found[2].found,
-            "for a.example, b.example, c.example, d.example and 2 more, not for smtp.example"
+            "for a.example, b.example, c.example, d.example and 2 more, not for smtp.wac.example"
         );
     }
 
@@ -555,16 +558,16 @@ mod tests {
     fn days_left() {
         let world = World::new();
         for (left, verdict) in [(15, Pass), (13, Warn), (0, Warn), (-3, Fail)] {
-            let chain = world.chain(&["smtp.example"], left);
+            let chain = world.chain(&["smtp.wac.example"], left);
             let found = world.found(OURS, chain);
             assert_eq!(found[3].verdict, verdict, "{left}");
             // That is one fault, not two.
             assert_eq!(found[1].verdict, Pass, "{left}");
         }
-        let expired = world.chain(&["smtp.example"], -3);
+        let expired = world.chain(&["smtp.wac.example"], -3);
         assert_eq!(world.verdict(THEIRS, expired.clone(), &DAYS), Warn);
         assert_eq!(world.verdict((465, false), expired, &DAYS), Fail);
-        let mut early = params(&["smtp.example"], 90);
+        let mut early = params(&["smtp.wac.example"], 90);
         early.not_before = NOW + Duration::DAY;
         let early = vec![leaf(&world.middle, &early), world.middle.der().clone()];
         assert_eq!(world.verdict(OURS, early, &DAYS), Fail);
@@ -574,7 +577,7 @@ mod tests {
     fn short_lives_have_short_last_days() {
         let world = World::new();
         for (hours, verdict) in [(26, Pass), (20, Warn)] {
-            let mut short = params(&["smtp.example"], 0);
+            let mut short = params(&["smtp.wac.example"], 0);
             short.not_after = NOW + Duration::hours(hours);
             short.not_before = short.not_after - Duration::days(6);
             let chain = vec![leaf(&world.middle, &short), world.middle.der().clone()];
