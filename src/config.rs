@@ -55,6 +55,26 @@ pub struct Config {
     /// The resolver to ask, as `address:port`; default: the system's.
     #[schemars(with = "Option<format::Socket>")]
     pub resolver: Option<SocketAddr>,
+    /// How `check` looks, and what it leaves out.
+    #[serde(default)]
+    pub check: Check,
+}
+
+/// How the live service is looked at by `check`, and after `apply`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Check {
+    /// A mail server far away, as `host` or `host:port`: it tells a closed port there from one that is closed on the way.
+    #[schemars(with = "Option<format::FarHost>")]
+    pub far: Option<String>,
+    /// The zones of the blocklists to ask; default: the well-known ones.
+    #[schemars(with = "Option<Vec<format::DnsName>>")]
+    pub blocklists: Option<Vec<String>>,
+    /// Base URL for questions about registrations (RFC 9082); default: one that knows every registry.
+    #[schemars(with = "Option<format::HttpUrl>")]
+    pub rdap: Option<String>,
+    /// Questions or findings to leave out, such as `blocklist` or `tls.versions`.
+    pub skip: Vec<String>,
 }
 
 /// The server and how to reach it.

@@ -1,14 +1,12 @@
 //! `mailctl check`: the live service from outside, as a receiver sees it.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 
 use super::setup;
+use crate::check::outside::anchors;
 use crate::check::{self, Choice, Expected, Outside, Report, Settings, render};
 use crate::cli::{Check, Cli, Format};
 use crate::config::Config;
@@ -23,7 +21,7 @@ use crate::report::say;
 /// # Errors
 /// When a domain is none, mail.yaml is unsound, or no resolver is known.
 pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
-    let choice = Choice {
+    let mut choice = Choice {
         only: options.only.clone(),
         skip: options.skip.clone(),
     };
@@ -33,6 +31,9 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
     }
     let limit = wait::parse_duration(&options.timeout).map_err(Failure::new)?;
     let config = known(cli, options)?.map(Arc::new);
+    if let Some(config) = &config {
+        choice.skip.extend(config.check.skip.clone());
+    }
     let domains = domains(options, config.as_deref())?;
     let runtime = Runtime::new().context("no threads can be started")?;
     let given = options
@@ -43,13 +44,16 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
         Dns::new(given)?
     };
     let mut settings = Settings::new(OffsetDateTime::now_utc());
+    if let Some(config) = &config {
+        settings = settings.with(config)?;
+    }
     settings.patience = settings.patience.min(limit);
     settings.selectors.clone_from(&options.selector);
     if let Some(far) = &options.far {
         settings.far.clone_from(far);
     }
     if let Some(path) = &options.roots {
-        settings.roots = roots(path)?;
+        settings.roots.extend(anchors(path)?);
     }
     let outside = Arc::new(Outside::new(dns, settings));
     let expected = |domain: &Name| -> Option<Arc<Expected>> {
@@ -102,17 +106,6 @@ fn domains(options: &Check, config: Option<&Config>) -> Result<Vec<Name>> {
         );
     }
     Ok(domains)
-}
-
-fn roots(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let what = || format!("the trust anchors in {} cannot be read", path.display());
-    let pem = std::fs::read(path).with_context(what)?;
-    let roots: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let roots = roots.map_err(|e| Failure::new(what()).because(format!("{e:?}")))?;
-    if roots.is_empty() {
-        return Err(Failure::new(what()).because("there is no certificate in it"));
-    }
-    Ok(roots)
 }
 
 fn show(cli: &Cli, format: Format, report: &Report) -> Result<()> {
