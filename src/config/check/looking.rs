@@ -11,7 +11,7 @@ pub(super) fn check(f: &mut Findings<'_>) {
         };
         if !choice.unknown().is_empty() {
             f.error(
-                &at(["check", "skip"]).item(nth),
+                &at(["check", "skip"]).then(nth),
                 format!("`check` has no question or finding `{word}`"),
                 "docs/check.md lists them; `spf` means all that begin with `spf.`",
             );
