@@ -5,17 +5,24 @@
 //! world once for whatever several questions want to know, and answers with
 //! [`Finding`]s. All questions of all domains run at once.
 
+pub mod blocklist;
 pub mod expected;
 pub mod finding;
+pub mod host;
 pub mod memo;
+pub mod mx;
 pub mod outbound;
 pub mod outside;
+pub mod registration;
 pub mod relay;
 pub mod render;
+pub mod resolver;
 pub mod smtp;
+pub mod special;
 pub mod tls;
 pub mod view;
 pub mod wire;
+pub mod zone;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -50,6 +57,12 @@ pub type Ask = for<'a> fn(&'a View) -> Pin<Box<dyn Future<Output = Vec<Finding>>
 
 /// All questions, in the order in which their findings are shown.
 pub const QUESTIONS: &[Question] = &[
+    resolver::QUESTION,
+    registration::QUESTION,
+    zone::QUESTION,
+    mx::QUESTION,
+    host::QUESTION,
+    blocklist::QUESTION,
     smtp::QUESTION,
     tls::QUESTION,
     relay::QUESTION,
@@ -140,21 +153,30 @@ pub struct Tally {
     pub skip: usize,
 }
 
+impl Tally {
+    /// Of these findings.
+    pub fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Self {
+        let mut tally = Self::default();
+        for finding in findings {
+            *match finding.verdict {
+                Verdict::Pass => &mut tally.pass,
+                Verdict::Warn => &mut tally.warn,
+                Verdict::Fail => &mut tally.fail,
+                Verdict::Skip => &mut tally.skip,
+            } += 1;
+        }
+        tally
+    }
+}
+
 impl Report {
     /// Findings as a document.
     pub fn new(domains: Vec<String>, results: Vec<Finding>) -> Self {
-        let count = |verdict| results.iter().filter(|f| f.verdict == verdict).count();
-        let summary = Tally {
-            pass: count(Verdict::Pass),
-            warn: count(Verdict::Warn),
-            fail: count(Verdict::Fail),
-            skip: count(Verdict::Skip),
-        };
         Self {
             schema: SCHEMA,
             domains,
+            summary: Tally::of(&results),
             results,
-            summary,
         }
     }
 

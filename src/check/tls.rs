@@ -26,35 +26,35 @@ pub const QUESTION: Question = Question {
 };
 
 /// Which versions are spoken.
-pub const VERSIONS: Aspect = Aspect {
+const VERSIONS: Aspect = Aspect {
     id: "tls.versions",
     wanted: "TLS 1.3 or 1.2, and nothing older",
     why: "TLS 1.0 and 1.1 are retired (RFC 8996) and must not be negotiated (RFC 9325 section 3.1.1). Gmail and Outlook refuse mail from and to servers that know nothing newer (4.7.29, 5.7.29), and mail programs do not connect.",
 };
 
 /// Whether the certificate comes from somebody who is trusted.
-pub const CHAIN: Aspect = Aspect {
+const CHAIN: Aspect = Aspect {
     id: "tls.chain",
     wanted: "the certificates that are sent lead to a trusted root",
     why: "Mail programs refuse to log in where they do not. Other servers mostly deliver on port 25 all the same, but not where MTA-STS is enforced (RFC 8461 section 4.2).",
 };
 
 /// Whether the certificate is for this host.
-pub const NAME: Aspect = Aspect {
+const NAME: Aspect = Aspect {
     id: "tls.name",
     wanted: "the certificate is for the host's name",
     why: "A certificate must have the name under which the server is asked for among its DNS names (RFC 9525 section 6, for submission RFC 7817, for MTA-STS RFC 8461 section 4.1): mail programs warn or refuse, and senders that enforce MTA-STS do not deliver.",
 };
 
 /// How long the certificate is good for.
-pub const DAYS: Aspect = Aspect {
+const DAYS: Aspect = Aspect {
     id: "tls.days",
     wanted: "the certificate is valid, with time left to renew it",
     why: "With an expired certificate, mail programs refuse to log in, and senders that enforce MTA-STS do not deliver (RFC 8461 section 4.2). Renewal that has stopped is best noticed before.",
 };
 
 /// How strong key and signatures are.
-pub const KEY: Aspect = Aspect {
+const KEY: Aspect = Aspect {
     id: "tls.key",
     wanted: "RSA of 2048 bits or more, or an elliptic curve, signed with SHA-256 or better",
     why: "OpenSSL on current systems refuses RSA keys below 2048 bits and SHA-1 signatures (RFC 9325 section 4.5), so that TLS fails for mail programs and for other servers.",
