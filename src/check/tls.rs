@@ -173,7 +173,6 @@ impl Look<'_> {
 
     fn versions(&self) -> Finding {
         let about = self.of(&VERSIONS);
-        let upgrade = "let the server speak TLS 1.2 and 1.3";
         match (&self.station.seen.tls, &self.old, &self.last) {
             (Some(Ok(tls)), Ok(Said::Accepts(old)), _) => about.warn(
                 format!("{}, but {old} is accepted, too", tls.version),
@@ -186,12 +185,13 @@ impl Look<'_> {
                 "{}; whether older ones are accepted is not known: {reason}",
                 tls.version
             )),
-            (Some(Err(_)), Ok(Said::Accepts(old)), Ok(Said::Refuses) | Err(_)) => {
-                about.fail(format!("only {old} and older"), upgrade)
-            }
-            (Some(Err(reason)), _, Ok(Said::Accepts(version))) => about.warn(
+            (Some(Err(reason)), _, Ok(Said::Accepts(version))) if version == "TLSv1.2" => about.warn(
                 format!("{version}, but only with ciphers that are being given up: {reason}"),
                 "let the server offer ciphers with ECDHE and AES-GCM or ChaCha20 (RFC 9325 section 4.2)",
+            ),
+            (Some(Err(_)), Ok(Said::Accepts(old)), _) => about.fail(
+                format!("nothing newer than {old}"),
+                "let the server speak TLS 1.2 and 1.3",
             ),
             (Some(Err(reason)), _, _) if self.station.port == SUBMISSIONS => about.fail(
                 format!("no TLS comes about: {reason}"),
@@ -626,6 +626,7 @@ mod tests {
         assert_eq!(of(25, modern(), [Err("gone".into()), refuses()]), Pass);
         assert_eq!(of(25, modern(), [old(), refuses()]), Warn);
         assert_eq!(of(25, broken(), [old(), refuses()]), Fail);
+        assert_eq!(of(25, broken(), [old(), old()]), Fail);
         assert_eq!(of(25, broken(), [refuses(), ciphers()]), Warn);
         assert_eq!(of(25, broken(), [refuses(), refuses()]), Skip);
         assert_eq!(of(465, broken(), [refuses(), refuses()]), Fail);
