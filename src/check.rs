@@ -5,11 +5,15 @@
 //! world once for whatever several questions want to know, and answers with
 //! [`Finding`]s. All questions of all domains run at once.
 
+pub mod dkim;
+pub mod dmarc;
 pub mod expected;
 pub mod finding;
 pub mod memo;
 pub mod outside;
+pub mod remarks;
 pub mod render;
+pub mod spf;
 pub mod view;
 pub mod wire;
 
@@ -45,7 +49,7 @@ pub struct Question {
 pub type Ask = for<'a> fn(&'a View) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'a>>;
 
 /// All questions, in the order in which their findings are shown.
-pub const QUESTIONS: &[Question] = &[];
+pub const QUESTIONS: &[Question] = &[spf::QUESTION, dkim::QUESTION, dmarc::QUESTION];
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.
 #[derive(Clone, Debug, Default)]
@@ -184,9 +188,9 @@ pub async fn check(
     answers.sort_by_key(|(place, _)| *place);
     let mut results: Vec<Finding> = Vec::new();
     for finding in answers.into_iter().flat_map(|(_, findings)| findings) {
-        // Domains that share a host find out the same about it.
-        let known = |other: &Finding| other.id == finding.id && other.subject == finding.subject;
-        if choice.takes(&finding.id) && !results.iter().any(known) {
+        // Domains that share a host find out the same about it; what each
+        // finds out about the host for itself, such as SPF, differs.
+        if choice.takes(&finding.id) && !results.contains(&finding) {
             results.push(finding);
         }
     }
