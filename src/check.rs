@@ -6,6 +6,7 @@
 //! [`Finding`]s. All questions of all domains run at once.
 
 pub mod expected;
+pub mod fetch;
 pub mod finding;
 pub mod memo;
 pub mod outside;

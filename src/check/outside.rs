@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use time::OffsetDateTime;
 
+use super::fetch::Pages;
 use super::memo::Memo;
 use crate::dns::{Dns, Reply};
 use crate::record::{Name, RType, RrsetKey};
@@ -69,6 +70,7 @@ pub struct Outside {
     pub dns: Dns,
     /// How the looking is done.
     pub settings: Settings,
+    pub(super) pages: Pages,
     replies: Memo<RrsetKey, Looked>,
 }
 
@@ -78,6 +80,7 @@ impl Outside {
         Self {
             dns,
             settings,
+            pages: Pages::default(),
             replies: Memo::default(),
         }
     }

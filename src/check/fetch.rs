@@ -1,0 +1,332 @@
+//! Files over HTTPS, as whoever sends mail to a domain fetches them: by the
+//! given resolver, without a proxy, and no further than the first answer. A
+//! redirection is an answer too, since MTA-STS forbids to follow it (RFC 8461 section 3.3).
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Resolve, Resolving};
+use reqwest::header::{CONTENT_TYPE, HeaderName, LOCATION};
+use reqwest::{Certificate, Client, Response, Url, redirect};
+use rustls::CertificateError;
+use tokio::net::TcpStream;
+
+use super::memo::Memo;
+use super::outside::{Outside, Settings};
+use crate::record::Name;
+
+/// What is read of a file at most: as much as RFC 8461 section 3.3 lets a policy have.
+pub const LIMIT: usize = 64 << 10;
+
+/// What a web server answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The status code (RFC 9110 section 15).
+    pub status: u16,
+    /// The media type without parameters, in lower case; empty where none is named.
+    pub media_type: String,
+    /// Where a redirection leads.
+    pub location: Option<String>,
+    /// The content, [`LIMIT`] octets of it at most.
+    pub body: Vec<u8>,
+    /// Whether that is all of it.
+    pub whole: bool,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It could not be tried from here; says nothing about the server.
+    Unknown(String),
+    /// The name has no address.
+    Nowhere(String),
+    /// No connection comes about, and it is not for the way from here.
+    Closed(String),
+    /// The certificate is not for the name, has expired, or is nobody's that is trusted.
+    Certificate(String),
+    /// TLS or HTTP broke off.
+    Broken(String),
+}
+
+impl Trouble {
+    /// The sentence.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Unknown(text)
+            | Self::Nowhere(text)
+            | Self::Closed(text)
+            | Self::Certificate(text)
+            | Self::Broken(text) => text,
+        }
+    }
+}
+
+/// What fetching came to.
+pub type Fetched = Arc<Result<Page, Trouble>>;
+
+/// What was fetched already, and the client that fetches.
+#[derive(Default)]
+pub struct Pages {
+    client: OnceLock<Result<Client, String>>,
+    places: Arc<Places>,
+    known: Memo<String, Fetched>,
+    /// Whether HTTPS far away answers, over IPv4 or not.
+    far: Memo<bool, bool>,
+}
+
+impl Outside {
+    /// What stands at a URL; fetched once.
+    pub async fn fetch(&self, url: &str) -> Fetched {
+        let find = || async { Arc::new(self.get(url).await) };
+        self.pages.known.get(url.to_owned(), find).await
+    }
+
+    async fn get(&self, text: &str) -> Result<Page, Trouble> {
+        let url = Url::parse(text).map_err(|e| Trouble::Broken(format!("`{text}`: {e}")))?;
+        if url.scheme() != "https" {
+            return Err(Trouble::Broken(format!("`{text}` is no HTTPS")));
+        }
+        let place = self.place(&url).await?;
+        let client = self.pages.client.get_or_init(|| {
+            let client = client(&self.settings, self.pages.places.clone());
+            client.map_err(|e| format!("HTTPS cannot be set up here: {}", chain(&e)))
+        });
+        let client = client.as_ref().map_err(|e| Trouble::Unknown(e.clone()))?;
+        self.pages.places.set(&url, place);
+        let answer = client.get(url).send().await;
+        match answer {
+            Ok(answer) => read(answer).await,
+            Err(e) => Err(trouble(&e)),
+        }
+    }
+
+    /// The first of the host's addresses that takes a connection: so it is
+    /// known what failed, the way or what is at its end.
+    async fn place(&self, url: &Url) -> Result<SocketAddr, Trouble> {
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or(443);
+        let addresses = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => vec![address],
+            Err(_) => {
+                let name = Name::parse(host).map_err(Trouble::Nowhere)?;
+                self.addresses(&name).await.map_err(Trouble::Unknown)?
+            }
+        };
+        if addresses.is_empty() {
+            return Err(Trouble::Nowhere(format!("{host} has no address")));
+        }
+        let mut refused = None;
+        let mut silent = None;
+        for address in addresses {
+            let place = SocketAddr::new(address, port);
+            match connect(place, self.settings.patience / 2).await {
+                Ok(()) => return Ok(place),
+                Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => refused = Some(place),
+                Err(e) if e.kind() == io::ErrorKind::TimedOut && self.far(address).await => {
+                    refused = refused.or(Some(place));
+                }
+                Err(e) => silent = Some(format!("{place} does not answer: {e}")),
+            }
+        }
+        match (refused, silent) {
+            (Some(place), _) => Err(Trouble::Closed(format!("{place} takes no connection"))),
+            (None, silent) => Err(Trouble::Unknown(silent.unwrap_or_default())),
+        }
+    }
+
+    /// Whether a web server far away answers over the family of `address`:
+    /// else a silence is one of the way from here.
+    async fn far(&self, address: IpAddr) -> bool {
+        let four = address.is_ipv4();
+        let find = || async {
+            let Ok(url) = Url::parse(&self.settings.rdap) else {
+                return false;
+            };
+            let port = url.port_or_known_default().unwrap_or(443);
+            let Ok(name) = Name::parse(url.host_str().unwrap_or_default()) else {
+                return false;
+            };
+            let addresses = self.addresses(&name).await.unwrap_or_default();
+            for address in addresses.into_iter().filter(|a| a.is_ipv4() == four) {
+                let place = SocketAddr::new(address, port);
+                if connect(place, self.settings.patience / 2).await.is_ok() {
+                    return true;
+                }
+            }
+            false
+        };
+        self.pages.far.get(four, find).await
+    }
+}
+
+async fn connect(place: SocketAddr, patience: Duration) -> io::Result<()> {
+    match tokio::time::timeout(patience, TcpStream::connect(place)).await {
+        Ok(connected) => connected.map(drop),
+        Err(_) => {
+            let silence = format!("no answer within {} s", patience.as_secs_f32());
+            Err(io::Error::new(io::ErrorKind::TimedOut, silence))
+        }
+    }
+}
+
+fn client(settings: &Settings, places: Arc<Places>) -> reqwest::Result<Client> {
+    let roots: reqwest::Result<Vec<Certificate>> = settings
+        .roots
+        .iter()
+        .map(|root| Certificate::from_der(root))
+        .collect();
+    Client::builder()
+        .user_agent(concat!("mailctl/", env!("CARGO_PKG_VERSION")))
+        .https_only(true)
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .timeout(settings.patience)
+        .dns_resolver(places)
+        .tls_certs_merge(roots?)
+        .build()
+}
+
+/// The addresses that connections may go to, by host: the client looks nothing up itself.
+#[derive(Default)]
+struct Places(Mutex<HashMap<String, SocketAddr>>);
+
+impl Places {
+    fn set(&self, url: &Url, place: SocketAddr) {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.insert(host, place);
+    }
+}
+
+impl Resolve for Places {
+    fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = places.get(name.as_str()).copied();
+        Box::pin(async move {
+            let place = place.ok_or("the name was not looked up")?;
+            Ok(Box::new(std::iter::once(place)) as Addrs)
+        })
+    }
+}
+
+async fn read(mut answer: Response) -> Result<Page, Trouble> {
+    let header = |name: HeaderName| {
+        let value = answer.headers().get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+    };
+    let media_type = header(CONTENT_TYPE).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    let mut page = Page {
+        status: answer.status().as_u16(),
+        media_type: media_type.to_ascii_lowercase(),
+        location: header(LOCATION),
+        body: Vec::new(),
+        whole: true,
+    };
+    while let Some(chunk) = answer.chunk().await.map_err(|e| trouble(&e))? {
+        page.body.extend_from_slice(&chunk);
+        if page.body.len() > LIMIT {
+            page.body.truncate(LIMIT);
+            page.whole = false;
+            break;
+        }
+    }
+    Ok(page)
+}
+
+fn trouble(error: &reqwest::Error) -> Trouble {
+    match tls_error(error) {
+        Some(rustls::Error::InvalidCertificate(bad)) => Trouble::Certificate(certificate(bad)),
+        Some(other) => Trouble::Broken(format!("TLS does not come about: {other}")),
+        None if error.is_timeout() => Trouble::Broken("the answer does not come in time".into()),
+        None => Trouble::Broken(chain(error)),
+    }
+}
+
+/// What is wrong with a certificate, in a sentence without its name.
+pub(crate) fn certificate(bad: &CertificateError) -> String {
+    match bad {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the certificate has expired".into()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the certificate is not valid yet".into()
+        }
+        CertificateError::UnknownIssuer => {
+            "the certificate leads to no trusted authority: it is self-signed, or the chain is not sent whole".into()
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            // rustls writes each as `DnsName("…")`.
+            let names = presented.iter().map(|name| {
+                let inner = name.split('"').nth(1);
+                inner.unwrap_or(name).to_owned()
+            });
+            let names: Vec<String> = names.collect();
+            format!("the certificate is for {} only", names.join(", "))
+        }
+        CertificateError::NotValidForName => "the certificate is for another name".into(),
+        other => format!("the certificate is not accepted: {other}"),
+    }
+}
+
+/// The TLS error among the causes. An I/O error hides what it was made from.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = error.downcast_ref::<rustls::Error>() {
+        return Some(found);
+    }
+    let inner = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    if let Some(inner) = inner
+        && let Some(found) = tls_error(inner)
+    {
+        return Some(found);
+    }
+    error.source().and_then(tls_error)
+}
+
+/// The causes after the first, which only repeats the URL.
+fn chain(error: &reqwest::Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut at = error.source();
+    while let Some(cause) = at {
+        let text = cause.to_string();
+        if !texts.iter().any(|known| known.contains(&text)) {
+            texts.push(text);
+        }
+        at = cause.source();
+    }
+    if texts.is_empty() {
+        return error.to_string();
+    }
+    texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tls_error_is_found_below_others() {
+        let bad = || rustls::Error::InvalidCertificate(CertificateError::Expired);
+        let once = io::Error::new(io::ErrorKind::InvalidData, bad());
+        let twice = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, bad()));
+        assert_eq!(tls_error(&once), Some(&bad()));
+        assert_eq!(tls_error(&twice), Some(&bad()));
+        assert_eq!(tls_error(&io::Error::other("no TLS")), None);
+    }
+
+    #[test]
+    fn a_certificate_for_others_says_for_whom() {
+        let bad = CertificateError::NotValidForNameContext {
+            expected: "mta-sts.example.com".try_into().expect("a name"),
+            presented: vec!["DnsName(\"www.example.com\")".into(), "odd".into()],
+        };
+        let told = certificate(&bad);
+        assert_eq!(told, "the certificate is for www.example.com, odd only");
+    }
+}
