@@ -9,8 +9,10 @@ pub mod expected;
 pub mod fetch;
 pub mod finding;
 pub mod memo;
+pub mod mta_sts;
 pub mod outside;
 pub mod render;
+pub mod trust;
 pub mod view;
 pub mod wire;
 
@@ -46,7 +48,7 @@ pub struct Question {
 pub type Ask = for<'a> fn(&'a View) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'a>>;
 
 /// All questions, in the order in which their findings are shown.
-pub const QUESTIONS: &[Question] = &[];
+pub const QUESTIONS: &[Question] = &[mta_sts::QUESTION];
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.
 #[derive(Clone, Debug, Default)]
