@@ -10,13 +10,14 @@ use time::OffsetDateTime;
 
 use super::fetch::Pages;
 use super::memo::Memo;
+use super::wire::Wire;
 use crate::dns::{Dns, Reply};
 use crate::record::{Name, RType, RrsetKey};
 
 /// How the looking is done; everything that does not come from the domains themselves.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How long one conversation with a server may take.
+    /// How long one step of a conversation with a server may take.
     pub patience: Duration,
     /// The name that mail servers are greeted with.
     pub ehlo: String,
@@ -72,6 +73,7 @@ pub struct Outside {
     pub settings: Settings,
     pub(super) pages: Pages,
     replies: Memo<RrsetKey, Looked>,
+    pub(super) wire: Wire,
 }
 
 impl Outside {
@@ -82,6 +84,7 @@ impl Outside {
             settings,
             pages: Pages::default(),
             replies: Memo::default(),
+            wire: Wire::default(),
         }
     }
 
