@@ -5,6 +5,8 @@
 //! world once for whatever several questions want to know, and answers with
 //! [`Finding`]s. All questions of all domains run at once.
 
+pub mod caa;
+pub mod dane;
 pub mod expected;
 pub mod fetch;
 pub mod finding;
@@ -12,6 +14,7 @@ pub mod memo;
 pub mod mta_sts;
 pub mod outside;
 pub mod render;
+pub mod tls_rpt;
 pub mod trust;
 pub mod view;
 pub mod wire;
@@ -48,7 +51,12 @@ pub struct Question {
 pub type Ask = for<'a> fn(&'a View) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'a>>;
 
 /// All questions, in the order in which their findings are shown.
-pub const QUESTIONS: &[Question] = &[mta_sts::QUESTION];
+pub const QUESTIONS: &[Question] = &[
+    mta_sts::QUESTION,
+    tls_rpt::QUESTION,
+    dane::QUESTION,
+    caa::QUESTION,
+];
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.
 #[derive(Clone, Debug, Default)]

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderName, LOCATION};
-use reqwest::{Certificate, Client, Response, Url, redirect};
-use rustls::CertificateError;
+use reqwest::{Client, Response, Url, redirect};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 
 use super::memo::Memo;
-use super::outside::{Outside, Settings};
+use super::outside::Outside;
 use crate::record::Name;
 
 /// What is read of a file at most: as much as RFC 8461 section 3.3 lets a policy have.
@@ -92,8 +92,8 @@ impl Outside {
         }
         let place = self.place(&url).await?;
         let client = self.pages.client.get_or_init(|| {
-            let client = client(&self.settings, self.pages.places.clone());
-            client.map_err(|e| format!("HTTPS cannot be set up here: {}", chain(&e)))
+            let places = self.pages.places.clone();
+            client(self.roots(), self.settings.patience, places)
         });
         let client = client.as_ref().map_err(|e| Trouble::Unknown(e.clone()))?;
         self.pages.places.set(&url, place);
@@ -173,21 +173,31 @@ async fn connect(place: SocketAddr, patience: Duration) -> io::Result<()> {
     }
 }
 
-fn client(settings: &Settings, places: Arc<Places>) -> reqwest::Result<Client> {
-    let roots: reqwest::Result<Vec<Certificate>> = settings
-        .roots
-        .iter()
-        .map(|root| Certificate::from_der(root))
-        .collect();
+/// A client with the same trust anchors as everything else here.
+fn client(
+    roots: Arc<RootCertStore>,
+    patience: Duration,
+    places: Arc<Places>,
+) -> Result<Client, String> {
+    if roots.is_empty() {
+        return Err("this machine has no list of trusted authorities".into());
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| format!("TLS cannot be set up: {e}"))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     Client::builder()
         .user_agent(concat!("mailctl/", env!("CARGO_PKG_VERSION")))
         .https_only(true)
         .no_proxy()
         .redirect(redirect::Policy::none())
-        .timeout(settings.patience)
+        .timeout(patience)
         .dns_resolver(places)
-        .tls_certs_merge(roots?)
+        .tls_backend_preconfigured(tls)
         .build()
+        .map_err(|e| format!("HTTPS cannot be set up: {}", chain(&e)))
 }
 
 /// The addresses that connections may go to, by host: the client looks nothing up itself.

@@ -163,10 +163,16 @@ const DAY: u64 = 86_400;
 /// The policy in a line. Its digest tells that a file has changed whose id has not.
 fn summary(policy: &Policy, body: &[u8]) -> String {
     let digest = Sha256::digest(body);
-    let digest: String = digest[..4].iter().map(|octet| format!("{octet:02x}")).collect();
+    let digest: String = digest[..4]
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
     let mx = policy.mx.join(", ");
     let age = policy.max_age;
-    format!("mode {}, max_age {age}, mx {mx}; sha256 {digest}…", policy.mode)
+    format!(
+        "mode {}, max_age {age}, mx {mx}; sha256 {digest}…",
+        policy.mode
+    )
 }
 
 fn unfetched(domain: &Name, trouble: &Trouble) -> Finding {
@@ -190,7 +196,9 @@ fn judge_mode(domain: &Name, policy: &Policy) -> Finding {
         Mode::Enforce => about.pass("enforce"),
         Mode::Testing => about.pass("testing: senders report what fails, and deliver all the same"),
         Mode::None => about
-            .wanting("`none` until the last policy's max_age is over; then neither record nor policy")
+            .wanting(
+                "`none` until the last policy's max_age is over; then neither record nor policy",
+            )
             .pass("none: the domain takes its policy back"),
     }
 }
@@ -276,7 +284,10 @@ mod tests {
             (Ok(long), "longer than 64 KB"),
             (Ok(page("mode: enforce\n")), "no `version`"),
             (Err(Trouble::Nowhere("no address".into())), "no address"),
-            (Err(Trouble::Closed("refused".into())), "mta-sts.example.com: refused"),
+            (
+                Err(Trouble::Closed("refused".into())),
+                "mta-sts.example.com: refused",
+            ),
             (Err(Trouble::Certificate("expired".into())), "expired"),
             (Err(Trouble::Broken("HTTP".into())), "HTTP"),
         ] {

@@ -100,11 +100,26 @@ mod tests {
         assert_eq!(verdict("smtp.example.com", roots(), 0), Ok(()));
         assert_eq!(verdict("mx.example.net", roots(), 0), Ok(()));
         for (host, roots, days, part) in [
-            ("a.b.example.net", roots(), 0, "is for smtp.example.com, *.example.net only"),
+            (
+                "a.b.example.net",
+                roots(),
+                0,
+                "is for smtp.example.com, *.example.net only",
+            ),
             ("smtp.example.com", roots(), 300, "has expired"),
             ("smtp.example.com", roots(), -300, "not valid yet"),
-            ("smtp.example.com", Authority::new("two").roots(), 0, "no trusted authority"),
-            ("smtp.example.com", Arc::new(RootCertStore::empty()), 0, "nobody to trust"),
+            (
+                "smtp.example.com",
+                Authority::new("two").roots(),
+                0,
+                "no trusted authority",
+            ),
+            (
+                "smtp.example.com",
+                Arc::new(RootCertStore::empty()),
+                0,
+                "nobody to trust",
+            ),
         ] {
             let said = verdict(host, roots, days).expect_err(part);
             assert!(said.contains(part), "{said}");

@@ -1,5 +1,7 @@
 //! Whether the MX hosts are as the policy says.
 
+use futures_util::future::join_all;
+
 use super::policy::{Mode, Policy};
 use super::{CERTIFICATE, MX};
 use crate::check::view::{Exchanges, Host};
@@ -22,20 +24,25 @@ pub(super) async fn ask(view: &View, policy: &Policy) -> Vec<Finding> {
     }
     let hosts: Vec<Host> = hosts.into_iter().filter(|host| host.receives).collect();
     let names: Vec<&Name> = hosts.iter().map(|host| &host.name).collect();
-    let mut seen = Vec::new();
     let roots = view.outside.roots();
+    let mut places = Vec::new();
     for host in &hosts {
-        for address in &host.addresses {
-            let port = view.outside.port(&host.name, *address, 25).await;
-            let verified = |chain: &[_]| {
-                trust::trusted(chain, &host.name, roots.clone(), view.outside.settings.now)
-            };
-            let place = format!("{} at {address}", host.name);
-            seen.push((place, certified(&port, verified)));
-        }
+        places.extend(host.addresses.iter().map(|address| (&host.name, *address)));
     }
+    let seen = join_all(places.into_iter().map(|(host, address)| {
+        let roots = roots.clone();
+        async move {
+            let port = view.outside.port(host, address, 25).await;
+            let now = view.outside.settings.now;
+            let verified = |chain: &[_]| trust::trusted(chain, host, roots, now);
+            (format!("{host} at {address}"), certified(&port, verified))
+        }
+    }));
+    let seen = seen.await;
     let certificate = if roots.is_empty() {
-        CERTIFICATE.of(domain).skip("this machine has no list of trusted authorities")
+        CERTIFICATE
+            .of(domain)
+            .skip("this machine has no list of trusted authorities")
     } else {
         judge_certificates(domain, policy.mode, &seen)
     };
@@ -54,7 +61,10 @@ fn judge_mx(domain: &Name, policy: &Policy, hosts: &[&Name]) -> Finding {
         return about.pass(format!("it names {}", hosts.join(", ")));
     }
     let missing = missing.join(", ");
-    let found = format!("{missing}: no `mx` of the policy ({})", policy.mx.join(", "));
+    let found = format!(
+        "{missing}: no `mx` of the policy ({})",
+        policy.mx.join(", ")
+    );
     let fix = format!("add {missing} to the policy, then change the record's id");
     match policy.mode {
         Mode::Enforce => about.fail(found, fix),
@@ -81,11 +91,10 @@ fn certified(
             Err(why) => Certified::No(why),
         },
         (Reach::Open, Some(Err(why))) => Certified::No(format!("TLS does not come about: {why}")),
-        // Without a greeting there was no conversation that could have offered it.
-        (Reach::Open, None) => match &port.greeting {
-            Ok((220, _)) => Certified::No("STARTTLS is not offered".into()),
-            Ok((code, text)) => Certified::Unseen(format!("it greets with {code} {text}")),
-            Err(why) => Certified::Unseen(why.clone()),
+        (Reach::Open, None) => match (&port.greeting, &port.trouble) {
+            (Ok((220, _)), None) => Certified::No("STARTTLS is not offered".into()),
+            (Ok((220, _)), Some(why)) | (Err(why), _) => Certified::Unseen(why.clone()),
+            (Ok((code, text)), _) => Certified::Unseen(format!("it greets with {code} {text}")),
         },
         (Reach::Refused(why) | Reach::Silent(why) | Reach::Unknown(why), _) => {
             Certified::Unseen(why.clone())
@@ -151,7 +160,11 @@ mod tests {
         assert_eq!(verdict(Mode::Enforce, &[&own]).verdict, Verdict::Pass);
         let both = verdict(Mode::Enforce, &[&own, &other]);
         assert_eq!(both.verdict, Verdict::Fail);
-        assert!(both.found.starts_with("mx.example.net: no `mx`"), "{}", both.found);
+        assert!(
+            both.found.starts_with("mx.example.net: no `mx`"),
+            "{}",
+            both.found
+        );
         assert_eq!(verdict(Mode::Testing, &[&other]).verdict, Verdict::Warn);
     }
 
@@ -177,20 +190,32 @@ mod tests {
             greeting: Ok((421, "busy".into())),
             ..open(None)
         };
-        assert_eq!(of(&busy), Certified::Unseen("it greets with 421 busy".into()));
-        assert_eq!(of(&Port::unknown("closed")), Certified::Unseen("closed".into()));
+        assert_eq!(
+            of(&busy),
+            Certified::Unseen("it greets with 421 busy".into())
+        );
+        assert_eq!(
+            of(&Port::unknown("closed")),
+            Certified::Unseen("closed".into())
+        );
     }
 
     #[test]
     fn a_bad_certificate_loses_mail_where_it_is_enforced() {
         let seen = |all: &[Certified]| -> Vec<(String, Certified)> {
-            all.iter().map(|one| ("mx at ::1".to_owned(), one.clone())).collect()
+            all.iter()
+                .map(|one| ("mx at ::1".to_owned(), one.clone()))
+                .collect()
         };
         let yes = Certified::Yes;
         let no = Certified::No("the certificate has expired".into());
         let unseen = Certified::Unseen("port 25 is closed".into());
         for (mode, all, verdict) in [
-            (Mode::Enforce, &[yes.clone(), yes.clone()][..], Verdict::Pass),
+            (
+                Mode::Enforce,
+                &[yes.clone(), yes.clone()][..],
+                Verdict::Pass,
+            ),
             (Mode::Enforce, &[yes.clone(), no.clone()], Verdict::Fail),
             (Mode::Testing, &[no], Verdict::Warn),
             (Mode::Enforce, &[yes, unseen.clone()], Verdict::Pass),

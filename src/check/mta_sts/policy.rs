@@ -84,7 +84,9 @@ impl Policy {
             format!("the max_age `{max_age}` is no number of seconds up to {LONGEST}")
         })?;
         let mx = fields.iter().filter(|(key, _)| *key == "mx");
-        let mx: Vec<String> = mx.map(|(_, value)| pattern(value)).collect::<Result<_, _>>()?;
+        let mx: Vec<String> = mx
+            .map(|(_, value)| pattern(value))
+            .collect::<Result<_, _>>()?;
         if mx.is_empty() && mode != Mode::None {
             return Err("the policy has no `mx`".into());
         }
@@ -130,7 +132,8 @@ mod tests {
             mx: vec!["smtp.example.com".into(), "*.example.net".into()],
         };
         assert_eq!(parse(text), Ok(policy));
-        let twice = "version: STSv1\nmode: testing\nmode: enforce\nmx: a.example\nmax_age:86400\nextra: x";
+        let twice =
+            "version: STSv1\nmode: testing\nmode: enforce\nmx: a.example\nmax_age:86400\nextra: x";
         assert_eq!(parse(twice).map(|policy| policy.mode), Ok(Mode::Testing));
         let none = parse("version: STSv1\nmode: none\nmax_age: 0");
         assert_eq!(none.map(|policy| policy.mx.len()), Ok(0));
@@ -145,13 +148,31 @@ mod tests {
             ("\u{feff}version: STSv1\n", "byte order mark"),
             (&format!("version: STSv2\n{rest}"), "`STSv2` is not"),
             ("version: STSv1\nmode: on\n", "the mode `on` is none of"),
-            ("version: STSv1\nmode: testing\nmx: a.example\n", "no `max_age`"),
-            ("version: STSv1\nmode: testing\nmax_age: -1\n", "`-1` is no number"),
-            ("version: STSv1\nmode: testing\nmax_age: 31557601\n", "up to 31557600"),
+            (
+                "version: STSv1\nmode: testing\nmx: a.example\n",
+                "no `max_age`",
+            ),
+            (
+                "version: STSv1\nmode: testing\nmax_age: -1\n",
+                "`-1` is no number",
+            ),
+            (
+                "version: STSv1\nmode: testing\nmax_age: 31557601\n",
+                "up to 31557600",
+            ),
             ("version: STSv1\nmode: testing\nmax_age: 86400\n", "no `mx`"),
-            (&format!("version: STSv1\nmx: .example.com\n{rest}"), "`mx: .example.com` is no"),
-            (&format!("version: STSv1\nmx: a.*.com\n{rest}"), "`mx: a.*.com` is no"),
-            (&format!("version: STSv1\nmx: a.example.\n{rest}"), "`mx: a.example.` is no"),
+            (
+                &format!("version: STSv1\nmx: .example.com\n{rest}"),
+                "`mx: .example.com` is no",
+            ),
+            (
+                &format!("version: STSv1\nmx: a.*.com\n{rest}"),
+                "`mx: a.*.com` is no",
+            ),
+            (
+                &format!("version: STSv1\nmx: a.example.\n{rest}"),
+                "`mx: a.example.` is no",
+            ),
         ] {
             let said = parse(text).expect_err(part);
             assert!(said.contains(part), "{said}");
