@@ -5,6 +5,8 @@
 //! world once for whatever several questions want to know, and answers with
 //! [`Finding`]s. All questions of all domains run at once.
 
+pub mod autoconfig;
+pub mod bimi;
 pub mod caa;
 pub mod dane;
 pub mod expected;

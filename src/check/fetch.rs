@@ -22,6 +22,9 @@ use crate::record::Name;
 /// What is read of a file at most: as much as RFC 8461 section 3.3 lets a policy have.
 pub const LIMIT: usize = 64 << 10;
 
+/// How many redirections are followed.
+const MOST: usize = 3;
+
 /// What a web server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -83,6 +86,21 @@ impl Outside {
     pub async fn fetch(&self, url: &str) -> Fetched {
         let find = || async { Arc::new(self.get(url).await) };
         self.pages.known.get(url.to_owned(), find).await
+    }
+
+    /// What stands where the redirections from a URL end, for files that are
+    /// none of MTA-STS; a redirection where there are too many.
+    pub async fn follow(&self, url: &str) -> Fetched {
+        let mut url = url.to_owned();
+        let mut fetched = self.fetch(&url).await;
+        for _ in 0..MOST {
+            let Some(next) = onward(&url, &fetched) else {
+                break;
+            };
+            fetched = self.fetch(&next).await;
+            url = next;
+        }
+        fetched
     }
 
     async fn get(&self, text: &str) -> Result<Page, Trouble> {
@@ -161,6 +179,15 @@ impl Outside {
         };
         self.pages.far.get(four, find).await
     }
+}
+
+/// Where a redirection leads.
+fn onward(url: &str, fetched: &Result<Page, Trouble>) -> Option<String> {
+    let page = fetched.as_ref().ok()?;
+    let to = page.location.as_deref()?;
+    let moved = (300..400).contains(&page.status);
+    let to = Url::parse(url).ok()?.join(to).ok()?;
+    moved.then(|| to.to_string())
 }
 
 async fn connect(place: SocketAddr, patience: Duration) -> io::Result<()> {
@@ -328,6 +355,27 @@ mod tests {
         assert_eq!(tls_error(&once), Some(&bad()));
         assert_eq!(tls_error(&twice), Some(&bad()));
         assert_eq!(tls_error(&io::Error::other("no TLS")), None);
+    }
+
+    #[test]
+    fn a_redirection_leads_on() {
+        let page = |status, location: Option<&str>| {
+            Ok(Page {
+                status,
+                media_type: String::new(),
+                location: location.map(str::to_owned),
+                body: Vec::new(),
+                whole: true,
+            })
+        };
+        let from = "https://a.example/logo.svg";
+        let to = |page| onward(from, &page);
+        let next = Some("https://a.example/b.svg".to_owned());
+        assert_eq!(to(page(302, Some("/b.svg"))), next);
+        assert_eq!(to(page(301, Some("https://a.example/b.svg"))), next);
+        assert_eq!(to(page(200, Some("/b.svg"))), None);
+        assert_eq!(to(page(304, None)), None);
+        assert_eq!(to(Err(Trouble::Broken("x".into()))), None);
     }
 
     #[test]
