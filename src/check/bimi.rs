@@ -1,11 +1,13 @@
 //! BIMI: a logo beside the domain's mail, in the mail programs that show one
 //! (draft-brand-indicators-for-message-identification). A domain does well without.
 
+mod logo;
+mod policy;
+
 use std::collections::BTreeSet;
 
 use reqwest::Url;
 
-use super::fetch::{Page, Trouble};
 use super::{Aspect, Finding, Question, View};
 use crate::dkim::tags;
 use crate::record::{Name, RType};
@@ -64,12 +66,12 @@ async fn ask(view: &View) -> Vec<Finding> {
     };
     let mut findings = vec![judge_record(domain, &published)];
     if let Published::Logo { url, .. } = &published {
-        let (policy, logo) = tokio::join!(dmarc(view), view.outside.follow(url));
-        findings.push(match policy {
-            Ok(policy) => judge_policy(domain, policy.as_ref()),
+        let (dmarc, logo) = tokio::join!(policy::dmarc(view), view.outside.follow(url));
+        findings.push(match dmarc {
+            Ok(dmarc) => policy::judge(domain, dmarc.as_ref()),
             Err(reason) => POLICY.of(domain).skip(reason),
         });
-        findings.push(judge_logo(domain, url, &logo));
+        findings.push(logo::judge(domain, url, &logo));
     }
     findings
 }
@@ -115,99 +117,6 @@ fn judge_record(domain: &Name, published: &Published) -> Finding {
             "{url}; without a mark certificate (a=), so Gmail and Apple show none"
         )),
     }
-}
-
-/// What DMARC says of a domain's mail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Dmarc {
-    at: Name,
-    record: String,
-    own: bool,
-}
-
-/// The record of the domain, or the closest one above it (RFC 9989 section 4.10).
-async fn dmarc(view: &View) -> Result<Option<Dmarc>, String> {
-    let mut at = Some(view.domain().clone());
-    while let Some(name) = at.filter(|name| name.as_str().contains('.')) {
-        let set = view.lookup(&name.child("_dmarc"), RType::Txt).await?;
-        let record = set.values.iter().find(|v| v.starts_with("v=DMARC1"));
-        if let Some(record) = record {
-            return Ok(Some(Dmarc {
-                own: name == *view.domain(),
-                at: name,
-                record: record.clone(),
-            }));
-        }
-        at = name.parent();
-    }
-    Ok(None)
-}
-
-fn judge_policy(domain: &Name, dmarc: Option<&Dmarc>) -> Finding {
-    let about = POLICY.of(domain);
-    let Some(dmarc) = dmarc else {
-        return about.warn(
-            "no DMARC record",
-            format!("publish one at _dmarc.{domain} with p=quarantine or p=reject"),
-        );
-    };
-    let tags = tags(&dmarc.record).unwrap_or_default();
-    let p = tags.get("p").map_or("none", String::as_str);
-    let sp = tags.get("sp").map_or(p, String::as_str);
-    let policy = if dmarc.own { p } else { sp };
-    let weak = |policy: &str| !matches!(policy, "quarantine" | "reject");
-    let part = tags.get("pct").is_some_and(|pct| pct != "100");
-    let found = if weak(policy) {
-        format!("{policy} at _dmarc.{}", dmarc.at)
-    } else if weak(sp) {
-        format!("p={p}, but sp={sp} at _dmarc.{}", dmarc.at)
-    } else if part || tags.get("t").is_some_and(|t| t == "y") {
-        format!(
-            "{policy}, for a part of the mail only, at _dmarc.{}",
-            dmarc.at
-        )
-    } else {
-        return about.pass(format!("{policy} at _dmarc.{}", dmarc.at));
-    };
-    let fix = format!(
-        "set p and sp at _dmarc.{} to quarantine or reject once all mail is aligned, without pct and t=y",
-        dmarc.at
-    );
-    about.warn(found, fix)
-}
-
-/// What the working group's guidance gives a logo at most.
-const LARGEST: usize = 32 << 10;
-
-fn judge_logo(domain: &Name, url: &str, fetched: &Result<Page, Trouble>) -> Finding {
-    let about = LOGO.of(domain);
-    let page = match fetched {
-        Ok(page) => page,
-        Err(Trouble::Unknown(reason)) => return about.skip(reason),
-        Err(trouble) => {
-            return about.warn(trouble.text(), format!("serve the logo at {url}"));
-        }
-    };
-    if page.status != 200 {
-        let found = format!("the web server answers {}", page.status);
-        return about.warn(found, format!("serve the logo at {url}"));
-    }
-    let text = String::from_utf8_lossy(&page.body);
-    let found = if !text.contains("<svg") {
-        format!("no SVG, but {}", page.media_type)
-    } else if page.media_type != "image/svg+xml" {
-        format!("the media type is `{}`", page.media_type)
-    } else if page.body.len() > LARGEST {
-        "the file is longer than 32 KB".to_owned()
-    } else if !text.contains("\"tiny-ps\"") && !text.contains("'tiny-ps'") {
-        "the SVG is not of the profile Tiny PS: baseProfile is not `tiny-ps`".to_owned()
-    } else {
-        return about.pass(format!("SVG Tiny PS, {} octets", page.body.len()));
-    };
-    about.warn(
-        found,
-        "export the logo as SVG Tiny PS, and serve it as image/svg+xml",
-    )
 }
 
 #[cfg(test)]
@@ -258,54 +167,5 @@ mod tests {
         }
         let declined = judge_record(&domain(), &Published::Declined);
         assert_eq!(declined.verdict, Verdict::Pass);
-    }
-
-    #[test]
-    fn the_policy_must_hold_for_all_mail() {
-        let of = |own, record: &str| {
-            let dmarc = Dmarc {
-                at: domain(),
-                record: record.into(),
-                own,
-            };
-            judge_policy(&domain(), Some(&dmarc)).verdict
-        };
-        assert_eq!(of(true, "v=DMARC1; p=reject"), Verdict::Pass);
-        assert_eq!(of(true, "v=DMARC1; p=quarantine; pct=100"), Verdict::Pass);
-        assert_eq!(of(true, "v=DMARC1; p=none"), Verdict::Warn);
-        assert_eq!(of(true, "v=DMARC1; p=reject; sp=none"), Verdict::Warn);
-        assert_eq!(of(true, "v=DMARC1; p=quarantine; pct=50"), Verdict::Warn);
-        assert_eq!(of(true, "v=DMARC1; p=reject; t=y"), Verdict::Warn);
-        assert_eq!(of(false, "v=DMARC1; p=none; sp=reject"), Verdict::Pass);
-        assert_eq!(of(false, "v=DMARC1; p=reject; sp=none"), Verdict::Warn);
-        assert_eq!(judge_policy(&domain(), None).verdict, Verdict::Warn);
-    }
-
-    #[test]
-    fn a_logo_that_receivers_show() {
-        let svg = "<svg version=\"1.2\" baseProfile=\"tiny-ps\"></svg>";
-        let page = |status, media_type: &str, body: &str| {
-            Ok(Page {
-                status,
-                media_type: media_type.into(),
-                location: None,
-                body: body.into(),
-                whole: true,
-            })
-        };
-        let large = format!("{svg}{}", " ".repeat(LARGEST));
-        for (fetched, verdict) in [
-            (page(200, "image/svg+xml", svg), Verdict::Pass),
-            (page(404, "image/svg+xml", svg), Verdict::Warn),
-            (page(200, "text/plain", svg), Verdict::Warn),
-            (page(200, "image/png", "PNG"), Verdict::Warn),
-            (page(200, "image/svg+xml", "<svg></svg>"), Verdict::Warn),
-            (page(200, "image/svg+xml", &large), Verdict::Warn),
-            (Err(Trouble::Broken("x".into())), Verdict::Warn),
-            (Err(Trouble::Unknown("x".into())), Verdict::Skip),
-        ] {
-            let judged = judge_logo(&domain(), "https://a.example/l.svg", &fetched);
-            assert_eq!(judged.verdict, verdict, "{}", judged.found);
-        }
     }
 }
