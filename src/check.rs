@@ -5,13 +5,19 @@
 //! world once for whatever several questions want to know, and answers with
 //! [`Finding`]s. All questions of all domains run at once.
 
+pub mod autoconfig;
+pub mod bimi;
 pub mod blocklist;
+pub mod caa;
+pub mod dane;
 pub mod dkim;
 pub mod dmarc;
 pub mod expected;
+pub mod fetch;
 pub mod finding;
 pub mod host;
 pub mod memo;
+pub mod mta_sts;
 pub mod mx;
 pub mod outside;
 pub mod registration;
@@ -20,6 +26,8 @@ pub mod render;
 pub mod resolver;
 pub mod special;
 pub mod spf;
+pub mod tls_rpt;
+pub mod trust;
 pub mod view;
 pub mod wire;
 pub mod zone;
@@ -63,6 +71,10 @@ pub const QUESTIONS: &[Question] = &[
     spf::QUESTION,
     dkim::QUESTION,
     dmarc::QUESTION,
+    mta_sts::QUESTION,
+    tls_rpt::QUESTION,
+    dane::QUESTION,
+    caa::QUESTION,
     blocklist::QUESTION,
     registration::QUESTION,
     resolver::QUESTION,
