@@ -10,10 +10,12 @@ use crate::check::outside::anchors;
 use crate::check::{self, Choice, Expected, Outside, Report, Settings, render};
 use crate::cli::{Check, Cli, Format};
 use crate::config::Config;
+use crate::config::surroundings::{Here, Surroundings};
 use crate::dns::Dns;
 use crate::failure::{Context, Exit, Failure, Result};
+use crate::random;
 use crate::record::Name;
-use crate::remote::wait;
+use crate::remote::{Remote, wait};
 use crate::report::say;
 
 /// Runs the verb.
@@ -35,15 +37,13 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
         choice.skip.extend(config.check.skip.clone());
     }
     let domains = domains(options, config.as_deref())?;
-    let runtime = Runtime::new().context("no threads can be started")?;
-    let given = options
-        .resolver
-        .or_else(|| config.as_ref().and_then(|config| config.resolver));
-    let dns = {
-        let _inside = runtime.enter();
-        Dns::new(given)?
-    };
-    let mut settings = Settings::new(OffsetDateTime::now_utc());
+    let Place {
+        dns,
+        remote,
+        runtime,
+    } = place(cli, options, config.clone())?;
+    let now = OffsetDateTime::now_utc();
+    let mut settings = Settings::new(now);
     if let Some(config) = &config {
         settings = settings.with(config)?;
     }
@@ -57,8 +57,9 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
     }
     let outside = Arc::new(Outside::new(dns, settings));
     let expected = |domain: &Name| -> Option<Arc<Expected>> {
-        let config = config.as_ref()?;
-        Expected::from_config(config, domain).map(Arc::new)
+        let mut expected = Expected::from_config(config.as_deref()?, domain)?;
+        expected.server.clone_from(&remote);
+        Some(Arc::new(expected))
     };
     let domains: Vec<_> = domains
         .into_iter()
@@ -70,7 +71,7 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
     let report = runtime.block_on(check::check(&outside, &domains, &choice, limit));
     // Nobody waits for what a question left behind.
     runtime.shutdown_background();
-    show(cli, options.format, &report)?;
+    show(cli, options.format, &report, now)?;
     Ok(if report.fails() {
         Exit::Failed
     } else {
@@ -78,10 +79,50 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
     })
 }
 
+/// Where the looking is done from.
+struct Place {
+    dns: Dns,
+    /// The server, with a login.
+    remote: Option<Arc<dyn Remote>>,
+    runtime: Runtime,
+}
+
+fn place(cli: &Cli, options: &Check, config: Option<Arc<Config>>) -> Result<Place> {
+    if options.login {
+        let config = config.ok_or_else(|| {
+            Failure::new("there is no server to log in to").hint("name its mail.yaml with -f FILE")
+        })?;
+        let login = setup::Login::of(cli, config, &options.reach)?;
+        return Ok(Place {
+            dns: match options.resolver {
+                Some(_) => Dns::new(options.resolver)?,
+                None => login.dns,
+            },
+            remote: Some(login.remote),
+            runtime: login.runtime,
+        });
+    }
+    let runtime = Runtime::new().context("no threads can be started")?;
+    let given = config.and_then(|config| config.resolver);
+    let dns = {
+        let _inside = runtime.enter();
+        Dns::new(options.resolver.or(given))?
+    };
+    Ok(Place {
+        dns,
+        remote: None,
+        runtime,
+    })
+}
+
 /// mail.yaml, which domains that are named on the command line do without.
 fn known(cli: &Cli, options: &Check) -> Result<Option<Config>> {
     let there = cli.file.is_some() || setup::file(cli).is_ok();
+    if options.login {
+        return setup::config(cli).map(Some);
+    }
     if there || options.domains.is_empty() {
+        // None of its secrets is needed.
         return setup::config_to_rehearse(cli).map(Some);
     }
     Ok(None)
@@ -108,17 +149,35 @@ fn domains(options: &Check, config: Option<&Config>) -> Result<Vec<Name>> {
     Ok(domains)
 }
 
-fn show(cli: &Cli, format: Format, report: &Report) -> Result<()> {
+fn show(cli: &Cli, format: Format, report: &Report, now: OffsetDateTime) -> Result<()> {
     let format = if cli.json { Format::Json } else { format };
-    match format {
+    let text = match format {
+        Format::Text => return table(cli, report, on_github(&Here)),
         Format::Json => {
             let json = serde_json::to_string_pretty(report);
-            say(&json.context("the findings could not be written")?);
+            json.context("the findings could not be written")?
         }
-        _ => {
-            let lines = setup::lines(cli);
-            say(render::text(report, lines.paint, lines.width, cli.quiet).trim_end());
-        }
-    }
+        Format::Html => render::html(report, now)?,
+        Format::Junit => render::junit(report).context("the findings could not be written")?,
+        Format::Github => render::annotations(report) + &render::tally(report.summary),
+    };
+    say(text.trim_end());
     Ok(())
+}
+
+/// For people; in a GitHub workflow the annotations stand below it.
+fn table(cli: &Cli, report: &Report, on_github: bool) -> Result<()> {
+    let lines = setup::lines(cli);
+    let mut text = render::text(report, lines.paint, lines.width, cli.quiet);
+    if on_github {
+        let token = u128::from_ne_bytes(random::octets()?);
+        text = render::without_commands(&text, &format!("{token:032x}"));
+        text.push_str(&render::annotations(report));
+    }
+    say(text.trim_end());
+    Ok(())
+}
+
+fn on_github(around: &dyn Surroundings) -> bool {
+    around.variable("GITHUB_ACTIONS").as_deref() == Some("true")
 }
