@@ -5,17 +5,29 @@
 //! world once for whatever several questions want to know, and answers with
 //! [`Finding`]s. All questions of all domains run at once.
 
+pub mod autoconfig;
+pub mod bimi;
 pub mod blocklist;
+pub mod caa;
+pub mod dane;
+pub mod dkim;
+pub mod dmarc;
 pub mod expected;
+pub mod fetch;
 pub mod finding;
 pub mod host;
 pub mod memo;
+pub mod mta_sts;
 pub mod mx;
 pub mod outside;
 pub mod registration;
+pub mod remarks;
 pub mod render;
 pub mod resolver;
 pub mod special;
+pub mod spf;
+pub mod tls_rpt;
+pub mod trust;
 pub mod view;
 pub mod wire;
 pub mod zone;
@@ -53,12 +65,19 @@ pub type Ask = for<'a> fn(&'a View) -> Pin<Box<dyn Future<Output = Vec<Finding>>
 
 /// All questions, in the order in which their findings are shown.
 pub const QUESTIONS: &[Question] = &[
-    resolver::QUESTION,
-    registration::QUESTION,
     zone::QUESTION,
     mx::QUESTION,
     host::QUESTION,
+    spf::QUESTION,
+    dkim::QUESTION,
+    dmarc::QUESTION,
+    mta_sts::QUESTION,
+    tls_rpt::QUESTION,
+    dane::QUESTION,
+    caa::QUESTION,
     blocklist::QUESTION,
+    registration::QUESTION,
+    resolver::QUESTION,
 ];
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.
@@ -207,9 +226,9 @@ pub async fn check(
     answers.sort_by_key(|(place, _)| *place);
     let mut results: Vec<Finding> = Vec::new();
     for finding in answers.into_iter().flat_map(|(_, findings)| findings) {
-        // Domains that share a host find out the same about it.
-        let known = |other: &Finding| other.id == finding.id && other.subject == finding.subject;
-        if choice.takes(&finding.id) && !results.iter().any(known) {
+        // Domains that share a host find out the same about it; what each
+        // finds out about the host for itself, such as SPF, differs.
+        if choice.takes(&finding.id) && !results.contains(&finding) {
             results.push(finding);
         }
     }
