@@ -40,10 +40,10 @@ lint: packages-build
 record: packages-build packages-lab
 	$(CARGO) test --locked --test e2e -- --ignored record
 
-bench: packages-build packages-lab packages-test
+bench: packages-build packages-lab packages-test judges
 	$(CARGO) bench --locked --bench speed
 
-# The programs that our verdicts are compared with, in a place of their own.
+# The Python programs that our verdicts and our speed are compared with, in a place of their own.
 judges: packages-test
 	@tools/judges
 

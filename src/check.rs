@@ -5,17 +5,32 @@
 //! world once for whatever several questions want to know, and answers with
 //! [`Finding`]s. All questions of all domains run at once.
 
+pub mod autoconfig;
+pub mod bimi;
+pub mod blocklist;
+pub mod caa;
+pub mod dane;
 pub mod dkim;
 pub mod dmarc;
 pub mod expected;
+pub mod fetch;
 pub mod finding;
+pub mod host;
 pub mod memo;
+pub mod mta_sts;
+pub mod mx;
 pub mod outside;
+pub mod registration;
 pub mod remarks;
 pub mod render;
+pub mod resolver;
+pub mod special;
 pub mod spf;
+pub mod tls_rpt;
+pub mod trust;
 pub mod view;
 pub mod wire;
+pub mod zone;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -49,7 +64,21 @@ pub struct Question {
 pub type Ask = for<'a> fn(&'a View) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'a>>;
 
 /// All questions, in the order in which their findings are shown.
-pub const QUESTIONS: &[Question] = &[spf::QUESTION, dkim::QUESTION, dmarc::QUESTION];
+pub const QUESTIONS: &[Question] = &[
+    zone::QUESTION,
+    mx::QUESTION,
+    host::QUESTION,
+    spf::QUESTION,
+    dkim::QUESTION,
+    dmarc::QUESTION,
+    mta_sts::QUESTION,
+    tls_rpt::QUESTION,
+    dane::QUESTION,
+    caa::QUESTION,
+    blocklist::QUESTION,
+    registration::QUESTION,
+    resolver::QUESTION,
+];
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.
 #[derive(Clone, Debug, Default)]

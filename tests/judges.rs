@@ -5,8 +5,7 @@
 //! the other programs' half is `tests/judges/judges.py`; `tools/judges`
 //! installs what that needs.
 
-#![allow(missing_docs)]
-#![allow(clippy::print_stdout)]
+#![allow(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 #[path = "support/knot.rs"]
 mod knot;
@@ -23,8 +22,10 @@ mod worlds;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
 use knot::KnotServer;
+use libtest_mimic::{Arguments, Trial};
 use ports::{dns_port, own_address, zone_text};
 use unbound::UnboundServer;
 use worlds::World;
@@ -35,16 +36,29 @@ type Answers = BTreeMap<(String, String), String>;
 /// The reverse zone of the addresses that send.
 const REVERSE: &str = "2.0.192.in-addr.arpa";
 
-#[tokio::test]
-async fn verdicts_agree_with_those_of_other_programs() {
-    let Some(python) = python::Judges::installed() else {
-        return;
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let python = python::Judges::installed();
+    let servers = ["knotd", "unbound"];
+    let missing = python.is_none() || !servers.iter().all(|name| ports::program(name).is_some());
+    let name = "verdicts_agree_with_those_of_other_programs";
+    if missing && !arguments.list {
+        eprintln!("skipped: {name}: `make judges packages-lab` installs what it needs");
+    }
+    let run = move || {
+        let python = python.ok_or("the other programs are not installed")?;
+        let runtime = tokio::runtime::Runtime::new()?;
+        runtime.block_on(verdicts_agree(python));
+        Ok(())
     };
+    let trial = Trial::test(name, run).with_ignored_flag(missing);
+    libtest_mimic::run(&arguments, vec![trial]).exit_code()
+}
+
+async fn verdicts_agree(python: python::Judges) {
     let keys = worlds::Keys::make();
     let worlds = worlds::read(include_str!("judges/worlds.txt"), &keys);
-    let Some((resolver, _servers)) = serve(&worlds).await else {
-        return;
-    };
+    let (resolver, _servers) = serve(&worlds).await;
     let messages = python.sign(&worlds, &keys);
     let answers = [
         ("check", ours::check(resolver, &worlds, &keys).await),
@@ -92,8 +106,8 @@ async fn verdicts_agree_with_those_of_other_programs() {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
-/// A resolver that finds the way to all worlds; `None` where its programs are not installed.
-async fn serve(worlds: &[World]) -> Option<(SocketAddr, (KnotServer, UnboundServer))> {
+/// A resolver that finds the way to all worlds.
+async fn serve(worlds: &[World]) -> (SocketAddr, (KnotServer, UnboundServer)) {
     let reverse = "80 PTR mail.reverse.test.\n";
     let mut zones = vec![
         ("test", zone_text("test", &[], "")),
@@ -108,9 +122,10 @@ async fn serve(worlds: &[World]) -> Option<(SocketAddr, (KnotServer, UnboundServ
             .iter()
             .map(|(apex, text)| (apex.as_str(), text.clone())),
     );
-    let knot = KnotServer::start(&zones).await?;
+    let knot = KnotServer::start(&zones).await.expect("knotd");
     let apexes: Vec<&str> = zones.iter().map(|(apex, _)| *apex).collect();
     let at = SocketAddr::new(own_address(), dns_port());
-    let unbound = UnboundServer::start_at(at, &apexes, knot.dns).await?;
-    Some((unbound.dns, (knot, unbound)))
+    let unbound = UnboundServer::start_at(at, &apexes, knot.dns).await;
+    let unbound = unbound.expect("unbound");
+    (unbound.dns, (knot, unbound))
 }
