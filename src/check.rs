@@ -75,6 +75,8 @@ pub const QUESTIONS: &[Question] = &[
     tls_rpt::QUESTION,
     dane::QUESTION,
     caa::QUESTION,
+    autoconfig::QUESTION,
+    bimi::QUESTION,
     blocklist::QUESTION,
     registration::QUESTION,
     resolver::QUESTION,
