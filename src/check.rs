@@ -19,15 +19,19 @@ pub mod host;
 pub mod memo;
 pub mod mta_sts;
 pub mod mx;
+pub mod outbound;
 pub mod outside;
 pub mod registration;
 pub mod remarks;
+pub mod relay;
 pub mod render;
 pub mod resolver;
+pub mod smtp;
 pub mod special;
 pub mod spf;
 pub mod tls_rpt;
 pub mod trust;
+pub mod tls;
 pub mod view;
 pub mod wire;
 pub mod zone;
@@ -80,6 +84,10 @@ pub const QUESTIONS: &[Question] = &[
     blocklist::QUESTION,
     registration::QUESTION,
     resolver::QUESTION,
+    smtp::QUESTION,
+    tls::QUESTION,
+    relay::QUESTION,
+    outbound::QUESTION,
 ];
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.
