@@ -146,7 +146,9 @@ impl Outside {
             match connect(place, self.settings.patience / 2).await {
                 Ok(()) => return Ok(place),
                 Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => refused = Some(place),
-                Err(e) if e.kind() == io::ErrorKind::TimedOut && self.web_answers(address).await => {
+                Err(e)
+                    if e.kind() == io::ErrorKind::TimedOut && self.web_answers(address).await =>
+                {
                     refused = refused.or(Some(place));
                 }
                 Err(e) => silent = Some(format!("{place} does not answer: {e}")),
