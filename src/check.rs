@@ -72,6 +72,10 @@ pub const QUESTIONS: &[Question] = &[
     zone::QUESTION,
     mx::QUESTION,
     host::QUESTION,
+    smtp::QUESTION,
+    tls::QUESTION,
+    relay::QUESTION,
+    outbound::QUESTION,
     spf::QUESTION,
     dkim::QUESTION,
     dmarc::QUESTION,
@@ -84,10 +88,6 @@ pub const QUESTIONS: &[Question] = &[
     blocklist::QUESTION,
     registration::QUESTION,
     resolver::QUESTION,
-    smtp::QUESTION,
-    tls::QUESTION,
-    relay::QUESTION,
-    outbound::QUESTION,
 ];
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.

@@ -99,7 +99,7 @@ impl Outside {
     /// Asks the server; once, whatever domains it has.
     async fn egress(&self, host: &Name, server: &Arc<dyn Remote>) -> Egress {
         let find = || async {
-            let far = self.far(25).await?;
+            let far = self.far_host(25).await?;
             let script = script(&far.places, self.settings.patience);
             let server = server.clone();
             let ran = tokio::task::spawn_blocking(move || server.run(&script)).await;

@@ -16,7 +16,7 @@ use self::trust::Trust;
 use super::finding::About;
 use super::wire::{Newest, Port, Reach, SUBMISSIONS, Said, Station};
 use super::{Aspect, Finding, Question, View};
-use crate::record::{Name, RType};
+use crate::record::Name;
 
 /// The question.
 pub const QUESTION: Question = Question {
@@ -64,8 +64,7 @@ const KEY: Aspect = Aspect {
 const SOON: Duration = Duration::days(14);
 
 async fn ask(view: &View) -> Vec<Finding> {
-    let (stations, promised) = tokio::join!(view.stations(), promised(view));
-    let stations = match stations {
+    let stations = match view.stations().await {
         Ok(stations) => stations,
         Err(reason) => return vec![VERSIONS.of(view.domain()).skip(reason)],
     };
@@ -79,7 +78,6 @@ async fn ask(view: &View) -> Vec<Finding> {
                 Some(Err(_)) => hello(view, station, Newest::V12).await,
                 _ => Ok(Said::Refuses),
             },
-            promised,
             roots: &outside.roots(),
             now: outside.settings.now,
         }
@@ -97,15 +95,6 @@ async fn hello(view: &View, station: &Station, newest: Newest) -> Result<Said, S
     outside.hello(host, *address, station.port, newest).await
 }
 
-/// Whether the domain promises senders a certificate that they can verify, by MTA-STS.
-async fn promised(view: &View) -> bool {
-    let Ok(name) = Name::parse(&format!("_mta-sts.{}", view.domain())) else {
-        return false;
-    };
-    let record = view.lookup(&name, RType::Txt).await;
-    record.is_ok_and(|set| set.values.iter().any(|text| text.contains("v=STSv1")))
-}
-
 /// All that is needed to judge one port.
 struct Look<'a> {
     station: &'a Station,
@@ -113,8 +102,6 @@ struct Look<'a> {
     old: Result<Said, String>,
     /// What is said to TLS 1.2 with every old cipher.
     last: Result<Said, String>,
-    /// Whether MTA-STS promises a certificate that verifies.
-    promised: bool,
     roots: &'a RootCertStore,
     now: OffsetDateTime,
 }
@@ -152,9 +139,10 @@ impl Look<'_> {
     }
 
     /// Whether clients verify the certificate: on port 25 servers mostly do
-    /// not, but our own shall be right everywhere.
+    /// not, unless the domain promises it, which is for `mta_sts` and `dane` to
+    /// judge. Our own shall be right everywhere.
     fn strict(&self) -> bool {
-        self.station.ours || self.station.port != 25 || self.promised
+        self.station.ours || self.station.port != 25
     }
 
     fn worse(
@@ -247,8 +235,7 @@ impl Look<'_> {
         let found = format!("for {listed}, not for {host}");
         let fix = format!("take a certificate that has {host} among its names");
         // The submission service of others may be meant to be asked by another name.
-        let fails = self.station.ours || (self.promised && self.station.port == 25);
-        self.worse(&NAME, fails, found, fix)
+        self.worse(&NAME, self.station.ours, found, fix)
     }
 
     fn days(&self, leaf: &Leaf) -> Finding {
@@ -450,7 +437,6 @@ mod tests {
             station: &station,
             old,
             last,
-            promised: false,
             roots,
             now: NOW,
         };

@@ -67,8 +67,6 @@ struct World {
     root: CertificateDer<'static>,
     ports: BTreeMap<u16, Act>,
     ours: bool,
-    /// More of the zone.
-    records: &'static str,
 }
 
 impl World {
@@ -94,7 +92,6 @@ impl World {
             root: authority.0.der().clone(),
             ports: acts.into(),
             ours: true,
-            records: "",
         }
     }
 
@@ -136,9 +133,7 @@ impl World {
             "$TTL 300\n\
              . IN SOA ns. host. 1 3600 600 86400 300\n\
              wac.test. IN MX 10 {HOST}.\n\
-             {HOST}. IN A {address}\n\
-             {}",
-            self.records
+             {HOST}. IN A {address}\n"
         ))
         .await;
         let mut settings = Settings::new(OffsetDateTime::now_utc());
@@ -256,15 +251,6 @@ async fn certificates_that_are_worth_nothing() {
         let faults: Vec<(&str, Verdict)> = ids.zip(others).collect();
         World::with(&authority, tls).foreign().only(&faults).await;
     }
-}
-
-#[tokio::test]
-async fn a_promise_by_mta_sts_must_be_kept() {
-    let authority = Authority::new();
-    let mut world = World::with(&authority, self_signed()).foreign();
-    world.records = "_mta-sts.wac.test. IN TXT \"v=STSv1; id=1\"\n";
-    let found = world.found().await;
-    assert_eq!(found["tls.chain.25"].verdict, Fail);
 }
 
 #[tokio::test]
