@@ -19,13 +19,17 @@ pub mod host;
 pub mod memo;
 pub mod mta_sts;
 pub mod mx;
+pub mod outbound;
 pub mod outside;
 pub mod registration;
+pub mod relay;
 pub mod remarks;
 pub mod render;
 pub mod resolver;
+pub mod smtp;
 pub mod special;
 pub mod spf;
+pub mod tls;
 pub mod tls_rpt;
 pub mod trust;
 pub mod view;
@@ -68,6 +72,8 @@ pub const QUESTIONS: &[Question] = &[
     zone::QUESTION,
     mx::QUESTION,
     host::QUESTION,
+    smtp::QUESTION,
+    tls::QUESTION,
     spf::QUESTION,
     dkim::QUESTION,
     dmarc::QUESTION,
@@ -75,6 +81,8 @@ pub const QUESTIONS: &[Question] = &[
     tls_rpt::QUESTION,
     dane::QUESTION,
     caa::QUESTION,
+    relay::QUESTION,
+    outbound::QUESTION,
     blocklist::QUESTION,
     registration::QUESTION,
     resolver::QUESTION,
