@@ -465,7 +465,7 @@ fn a_connection_that_is_lost(lab: &Lab) {
     until("journalctl is gone", || followers(lab) == 0);
 
     let (child, _lines) = follow(lab);
-    lab.on_server("for p in $(pgrep -f 'sshd.*root@notty'); do kill -9 $p; done");
+    lab.on_server("for p in $(pgrep -f '[s]shd.*root@notty'); do kill -9 $p; done");
     Ran::of(child.wait_with_output().expect("ends"))
         .expect(1)
         .says(&["the connection to root@", "was lost", "do: "]);
