@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::{Config, Ipv6Wish, Mx};
+use crate::config::{Config, Dmarc, Ipv6Wish, Mx};
 use crate::record::Name;
 use crate::remote::Remote;
 
@@ -20,8 +20,12 @@ pub struct Expected {
     pub no_ipv6: bool,
     /// The name of the certificate authority in CAA records, such as `letsencrypt.org`.
     pub authority: Option<String>,
+    /// The names of the certificate, wildcards among them.
+    pub certified: Vec<Name>,
     /// Whether SRV records for mail programs are wished for.
     pub autoconfig: bool,
+    /// The DMARC record that is wished for.
+    pub dmarc: Option<Dmarc>,
     /// The keys that the server signs with, selector and record; `None`: not looked at.
     pub signing: Option<Vec<(String, String)>>,
     /// The server itself, where there is a login.
@@ -32,7 +36,7 @@ impl Expected {
     /// What mail.yaml says of a domain; `None` where it is not in it.
     pub fn from_config(config: &Config, domain: &Name) -> Option<Self> {
         let (_, wish) = config.domains.iter().find(|(name, _)| name.0 == *domain)?;
-        let four = config.host.ipv4.map(IpAddr::from);
+        let four = config.named_ipv4().map(IpAddr::from);
         let six = match config.host.ipv6 {
             Some(Ipv6Wish::Address(address, _)) => Some(IpAddr::from(address)),
             _ => None,
@@ -42,13 +46,19 @@ impl Expected {
             "zerossl" => Some("sectigo.com"),
             _ => None,
         };
+        let certified = config.certificate_names();
+        let certified = certified.iter();
         Some(Self {
             host: Some(config.host_name().clone()),
             addresses: four.into_iter().chain(six).collect(),
             receives: wish.mx == Mx::Own,
             no_ipv6: config.host.ipv6 == Some(Ipv6Wish::None),
             authority: authority.map(str::to_owned),
+            certified: certified
+                .filter_map(|name| Name::parse(name).ok())
+                .collect(),
             autoconfig: wish.autoconfig.0,
+            dmarc: Some(wish.dmarc.clone()),
             signing: None,
             server: None,
         })
