@@ -3,6 +3,7 @@ use time::macros::datetime;
 use super::*;
 use crate::status::Document;
 use crate::status::ask::tests::{NOW, but, healthy, unseen};
+use crate::status::{Certificate, Clock, Queue};
 
 /// What the recorded server is judged by.
 pub(crate) fn expected() -> Expected {
