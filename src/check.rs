@@ -21,6 +21,7 @@ pub mod mta_sts;
 pub mod mx;
 pub mod outbound;
 pub mod outside;
+pub mod pki;
 pub mod registration;
 pub mod relay;
 pub mod remarks;
@@ -31,7 +32,6 @@ pub mod special;
 pub mod spf;
 pub mod tls;
 pub mod tls_rpt;
-pub mod trust;
 pub mod view;
 pub mod wire;
 pub mod zone;
@@ -74,6 +74,8 @@ pub const QUESTIONS: &[Question] = &[
     host::QUESTION,
     smtp::QUESTION,
     tls::QUESTION,
+    relay::QUESTION,
+    outbound::QUESTION,
     spf::QUESTION,
     dkim::QUESTION,
     dmarc::QUESTION,
@@ -81,8 +83,8 @@ pub const QUESTIONS: &[Question] = &[
     tls_rpt::QUESTION,
     dane::QUESTION,
     caa::QUESTION,
-    relay::QUESTION,
-    outbound::QUESTION,
+    autoconfig::QUESTION,
+    bimi::QUESTION,
     blocklist::QUESTION,
     registration::QUESTION,
     resolver::QUESTION,
