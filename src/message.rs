@@ -108,6 +108,8 @@ pub struct Alignment {
     pub verdict: Verdict,
     /// The domain in `From`.
     pub domain: String,
+    /// Whether there is a DMARC record for it.
+    pub published: bool,
     /// A signature that passes is of that domain.
     pub dkim: Outcome,
     /// SPF passes for that domain.
@@ -260,6 +262,7 @@ fn alignment(output: &DmarcOutput) -> Alignment {
             why,
         },
         domain,
+        published: output.dmarc_record().is_some(),
         dkim,
         spf,
     }
