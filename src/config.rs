@@ -540,6 +540,12 @@ impl Config {
         &self.host.name.0
     }
 
+    /// The host's IPv4 address, where the file says it: `ipv4`, else the literal one of `ssh` where it is public.
+    pub fn named_ipv4(&self) -> Option<Ipv4Addr> {
+        let literal = self.host.ssh.host.parse().ok().filter(is_public);
+        self.host.ipv4.or(literal)
+    }
+
     /// The DNS provider of a domain.
     pub fn dns_of<'a>(&'a self, domain: &'a Domain) -> &'a Dns {
         domain.dns.as_ref().unwrap_or(&self.dns)
@@ -561,4 +567,13 @@ impl Config {
         names.dedup();
         names
     }
+}
+
+fn is_public(ip: &Ipv4Addr) -> bool {
+    let carrier_grade = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+    !(ip.is_private()
+        || ip.is_loopback()
+        || ip.is_link_local()
+        || ip.is_unspecified()
+        || carrier_grade)
 }

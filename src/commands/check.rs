@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::dns::Dns;
 use crate::failure::{Context, Exit, Failure, Result};
 use crate::record::Name;
-use crate::remote::wait;
+use crate::remote::{Remote, wait};
 use crate::report::say;
 
 /// Runs the verb.
@@ -35,14 +35,11 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
         choice.skip.extend(config.check.skip.clone());
     }
     let domains = domains(options, config.as_deref())?;
-    let runtime = Runtime::new().context("no threads can be started")?;
-    let given = options
-        .resolver
-        .or_else(|| config.as_ref().and_then(|config| config.resolver));
-    let dns = {
-        let _inside = runtime.enter();
-        Dns::new(given)?
-    };
+    let Place {
+        dns,
+        remote,
+        runtime,
+    } = place(cli, options, config.clone())?;
     let mut settings = Settings::new(OffsetDateTime::now_utc());
     if let Some(config) = &config {
         settings = settings.with(config)?;
@@ -57,8 +54,9 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
     }
     let outside = Arc::new(Outside::new(dns, settings));
     let expected = |domain: &Name| -> Option<Arc<Expected>> {
-        let config = config.as_ref()?;
-        Expected::from_config(config, domain).map(Arc::new)
+        let mut expected = Expected::from_config(config.as_deref()?, domain)?;
+        expected.server.clone_from(&remote);
+        Some(Arc::new(expected))
     };
     let domains: Vec<_> = domains
         .into_iter()
@@ -78,10 +76,50 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
     })
 }
 
+/// Where the looking is done from.
+struct Place {
+    dns: Dns,
+    /// The server, with a login.
+    remote: Option<Arc<dyn Remote>>,
+    runtime: Runtime,
+}
+
+fn place(cli: &Cli, options: &Check, config: Option<Arc<Config>>) -> Result<Place> {
+    if options.login {
+        let config = config.ok_or_else(|| {
+            Failure::new("there is no server to log in to").hint("name its mail.yaml with -f FILE")
+        })?;
+        let login = setup::Login::of(cli, config, &options.reach)?;
+        return Ok(Place {
+            dns: match options.resolver {
+                Some(_) => Dns::new(options.resolver)?,
+                None => login.dns,
+            },
+            remote: Some(login.remote),
+            runtime: login.runtime,
+        });
+    }
+    let runtime = Runtime::new().context("no threads can be started")?;
+    let given = config.and_then(|config| config.resolver);
+    let dns = {
+        let _inside = runtime.enter();
+        Dns::new(options.resolver.or(given))?
+    };
+    Ok(Place {
+        dns,
+        remote: None,
+        runtime,
+    })
+}
+
 /// mail.yaml, which domains that are named on the command line do without.
 fn known(cli: &Cli, options: &Check) -> Result<Option<Config>> {
     let there = cli.file.is_some() || setup::file(cli).is_ok();
+    if options.login {
+        return setup::config(cli).map(Some);
+    }
     if there || options.domains.is_empty() {
+        // None of its secrets is needed.
         return setup::config_to_rehearse(cli).map(Some);
     }
     Ok(None)
