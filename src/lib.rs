@@ -20,6 +20,7 @@ pub mod facts;
 pub mod failure;
 pub mod kinds;
 pub mod ledger;
+pub mod maillog;
 pub mod message;
 pub mod observe;
 pub mod parts;
