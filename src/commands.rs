@@ -8,6 +8,7 @@ pub mod providers;
 pub mod rehearse;
 pub mod saved;
 pub mod setup;
+pub mod test;
 pub mod validate;
 
 use crate::cli::{Cli, Command};
@@ -25,6 +26,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Plan(options) => plan::run(cli, options),
         Command::Apply(options) => apply::run(cli, options),
         Command::Check(options) => check::run(cli, options),
+        Command::Test(options) => test::run(cli, options),
         Command::Rehearse(options) => rehearse::run(cli, options),
         Command::Providers(options) => providers::run(cli, options),
         Command::Schema => {

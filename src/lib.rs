@@ -36,5 +36,6 @@ pub mod secret;
 pub mod spf;
 pub mod submission;
 pub mod survey;
+pub mod trial;
 pub mod vault;
 pub mod zone;

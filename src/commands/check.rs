@@ -146,7 +146,7 @@ fn domains(options: &Check, config: Option<&Config>) -> Result<Vec<Name>> {
     Ok(domains)
 }
 
-fn show(cli: &Cli, format: Format, report: &Report) -> Result<()> {
+pub(super) fn show(cli: &Cli, format: Format, report: &Report) -> Result<()> {
     let format = if cli.json { Format::Json } else { format };
     match format {
         Format::Json => {

@@ -177,9 +177,8 @@ mod tests {
             first: &format!("echo noise; touch {}", made.display()),
             last: &format!("sleep 0.3; rm -f {}", made.display()),
         };
-        let take = |wait, around| {
-            Lock::take_file(&Here, &file, "me", Duration::from_secs(wait), around)
-        };
+        let take =
+            |wait, around| Lock::take_file(&Here, &file, "me", Duration::from_secs(wait), around);
         let first = take(0, around).expect("taken, whatever the fragment prints");
         assert!(made.exists());
         drop(first);

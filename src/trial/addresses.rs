@@ -207,7 +207,10 @@ mod tests {
         let address = addresses().unknown(&domain());
         assert_eq!(address, "mailctl-test-001b2c3d-x@wac.tax");
         let local = address.split('@').next().expect("a local part");
-        let rewritten = format!("{local}+fwd_from={}", super::super::STRANGER.replace('@', "="));
+        let rewritten = format!(
+            "{local}+fwd_from={}",
+            super::super::STRANGER.replace('@', "=")
+        );
         assert!(rewritten.len() <= 64, "{rewritten}");
     }
 
@@ -232,7 +235,11 @@ mod tests {
 
     fn server() -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a directory");
-        for path in ["etc/domains/wac.tax", "etc/domains/second.example", "lib/queue"] {
+        for path in [
+            "etc/domains/wac.tax",
+            "etc/domains/second.example",
+            "lib/queue",
+        ] {
             fs::create_dir_all(root.path().join(path)).expect("a directory");
         }
         root
@@ -261,11 +268,19 @@ mod tests {
             line.starts_with("mailctl-test-001b2c3d-1: | /bin/sh ") && line.ends_with("/keep 1"),
             "{text}"
         );
-        assert!(text.ends_with(std::str::from_utf8(before).expect("text")), "{text}");
+        assert!(
+            text.ends_with(std::str::from_utf8(before).expect("text")),
+            "{text}"
+        );
         let aliases = crate::chasquid::aliases::parse(&text).expect("chasquid takes it");
         assert_eq!(aliases.len(), 4);
         let alone = fs::read_to_string(&second).expect("made");
-        assert_eq!(crate::chasquid::aliases::parse(&alone).expect("sound").len(), 1);
+        assert_eq!(
+            crate::chasquid::aliases::parse(&alone)
+                .expect("sound")
+                .len(),
+            1
+        );
 
         assert_eq!(below(root.path(), &ours.last()).0, 0);
         assert_eq!(fs::read(&first).expect("there"), before);
@@ -283,7 +298,10 @@ mod tests {
         let text = fs::read_to_string(&file).expect("there");
         fs::write(&file, format!("{text}new: c@far.example\n")).expect("written");
         assert_eq!(below(root.path(), &ours.last()).0, 0);
-        assert_eq!(fs::read_to_string(&file).expect("there"), "new: c@far.example\n");
+        assert_eq!(
+            fs::read_to_string(&file).expect("there"),
+            "new: c@far.example\n"
+        );
     }
 
     #[test]
@@ -295,13 +313,19 @@ mod tests {
         assert_eq!(below(root.path(), &ours.last()).0, 0);
         let (code, _, said) = below(root.path(), &ours.making(&[(1, domain())]));
         assert_eq!(code, 1, "{said}");
-        assert_eq!(fs::read_to_string(&file).expect("there"), "i: a@far.example\n");
+        assert_eq!(
+            fs::read_to_string(&file).expect("there"),
+            "i: a@far.example\n"
+        );
         // The next one takes away what a crash left.
         assert_eq!(below(root.path(), &ours.first()).0, 0);
         assert_eq!(below(root.path(), &ours.making(&[(1, domain())])).0, 0);
         let next = Addresses::new([9; 4]);
         assert_eq!(below(root.path(), &next.first()).0, 0);
-        assert_eq!(fs::read_to_string(&file).expect("there"), "i: a@far.example\n");
+        assert_eq!(
+            fs::read_to_string(&file).expect("there"),
+            "i: a@far.example\n"
+        );
     }
 
     #[test]
@@ -320,6 +344,8 @@ mod tests {
     /// Every file below, sorted.
     fn left(root: &Path) -> Vec<String> {
         let (_, out, _) = run(&format!("cd {} && find . -type f | sort", root.display()));
-        out.lines().map(|line| line.trim_start_matches("./").to_owned()).collect()
+        out.lines()
+            .map(|line| line.trim_start_matches("./").to_owned())
+            .collect()
     }
 }
