@@ -9,6 +9,7 @@ SHELL := /bin/bash
 
 FILE ?= examples/mail.yaml
 CARGO ?= cargo
+PEERS := target/peers
 TESTER := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo "$(CARGO) nextest run --no-fail-fast" || echo "$(CARGO) test --no-fail-fast")
 
 # What building needs, and what rehearsal and tests run: real servers.
@@ -40,8 +41,14 @@ lint: packages-build
 record: packages-build packages-lab
 	$(CARGO) test --locked --test e2e -- --ignored record
 
-bench: packages-build packages-lab packages-test
+bench: packages-build packages-lab packages-test $(PEERS)/bin/checkdmarc
 	$(CARGO) bench --locked --bench speed
+
+# What mailctl is compared with, and Debian does not have.
+$(PEERS)/bin/checkdmarc:
+	@tools/packages python3-venv
+	python3 -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet checkdmarc==6.0.4
 
 packages-build:
 	@tools/packages $(BUILD)

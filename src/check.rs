@@ -5,13 +5,32 @@
 //! world once for whatever several questions want to know, and answers with
 //! [`Finding`]s. All questions of all domains run at once.
 
+pub mod autoconfig;
+pub mod bimi;
+pub mod blocklist;
+pub mod caa;
+pub mod dane;
+pub mod dkim;
+pub mod dmarc;
 pub mod expected;
+pub mod fetch;
 pub mod finding;
+pub mod host;
 pub mod memo;
+pub mod mta_sts;
+pub mod mx;
 pub mod outside;
+pub mod registration;
+pub mod remarks;
 pub mod render;
+pub mod resolver;
+pub mod special;
+pub mod spf;
+pub mod tls_rpt;
+pub mod trust;
 pub mod view;
 pub mod wire;
+pub mod zone;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -45,7 +64,21 @@ pub struct Question {
 pub type Ask = for<'a> fn(&'a View) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'a>>;
 
 /// All questions, in the order in which their findings are shown.
-pub const QUESTIONS: &[Question] = &[];
+pub const QUESTIONS: &[Question] = &[
+    zone::QUESTION,
+    mx::QUESTION,
+    host::QUESTION,
+    spf::QUESTION,
+    dkim::QUESTION,
+    dmarc::QUESTION,
+    mta_sts::QUESTION,
+    tls_rpt::QUESTION,
+    dane::QUESTION,
+    caa::QUESTION,
+    blocklist::QUESTION,
+    registration::QUESTION,
+    resolver::QUESTION,
+];
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.
 #[derive(Clone, Debug, Default)]
@@ -131,21 +164,30 @@ pub struct Tally {
     pub skip: usize,
 }
 
+impl Tally {
+    /// Of these findings.
+    pub fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Self {
+        let mut tally = Self::default();
+        for finding in findings {
+            *match finding.verdict {
+                Verdict::Pass => &mut tally.pass,
+                Verdict::Warn => &mut tally.warn,
+                Verdict::Fail => &mut tally.fail,
+                Verdict::Skip => &mut tally.skip,
+            } += 1;
+        }
+        tally
+    }
+}
+
 impl Report {
     /// Findings as a document.
     pub fn new(domains: Vec<String>, results: Vec<Finding>) -> Self {
-        let count = |verdict| results.iter().filter(|f| f.verdict == verdict).count();
-        let summary = Tally {
-            pass: count(Verdict::Pass),
-            warn: count(Verdict::Warn),
-            fail: count(Verdict::Fail),
-            skip: count(Verdict::Skip),
-        };
         Self {
             schema: SCHEMA,
             domains,
+            summary: Tally::of(&results),
             results,
-            summary,
         }
     }
 
@@ -184,9 +226,9 @@ pub async fn check(
     answers.sort_by_key(|(place, _)| *place);
     let mut results: Vec<Finding> = Vec::new();
     for finding in answers.into_iter().flat_map(|(_, findings)| findings) {
-        // Domains that share a host find out the same about it.
-        let known = |other: &Finding| other.id == finding.id && other.subject == finding.subject;
-        if choice.takes(&finding.id) && !results.iter().any(known) {
+        // Domains that share a host find out the same about it; what each
+        // finds out about the host for itself, such as SPF, differs.
+        if choice.takes(&finding.id) && !results.contains(&finding) {
             results.push(finding);
         }
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::{Config, Ipv6Wish, Mx};
+use crate::config::{Config, Dmarc, Ipv6Wish, Mx};
 use crate::record::Name;
 use crate::remote::Remote;
 
@@ -20,8 +20,12 @@ pub struct Expected {
     pub no_ipv6: bool,
     /// The name of the certificate authority in CAA records, such as `letsencrypt.org`.
     pub authority: Option<String>,
+    /// The names of the certificate, wildcards among them.
+    pub certified: Vec<Name>,
     /// Whether SRV records for mail programs are wished for.
     pub autoconfig: bool,
+    /// The DMARC record that is wished for.
+    pub dmarc: Option<Dmarc>,
     /// The keys that the server signs with, selector and record; `None`: not looked at.
     pub signing: Option<Vec<(String, String)>>,
     /// The server itself, where there is a login.
@@ -42,13 +46,19 @@ impl Expected {
             "zerossl" => Some("sectigo.com"),
             _ => None,
         };
+        let certified = config.certificate_names();
+        let certified = certified.iter();
         Some(Self {
             host: Some(config.host_name().clone()),
             addresses: four.into_iter().chain(six).collect(),
             receives: wish.mx == Mx::Own,
             no_ipv6: config.host.ipv6 == Some(Ipv6Wish::None),
             authority: authority.map(str::to_owned),
+            certified: certified
+                .filter_map(|name| Name::parse(name).ok())
+                .collect(),
             autoconfig: wish.autoconfig.0,
+            dmarc: Some(wish.dmarc.clone()),
             signing: None,
             server: None,
         })

@@ -30,7 +30,8 @@ pub fn run(cli: &Cli, options: &Test) -> Result<Exit> {
     let login = Login::open(cli, &options.reach)?;
     let accounts = accounts(&login, options)?;
     let domains = domains(&login.config, &accounts, options);
-    let mut settings = Settings::new(OffsetDateTime::now_utc()).with(&login.config)?;
+    let now = OffsetDateTime::now_utc();
+    let mut settings = Settings::new(now).with(&login.config)?;
     if let Some(far) = &options.far {
         settings.far.clone_from(far);
     }
@@ -39,7 +40,7 @@ pub fn run(cli: &Cli, options: &Test) -> Result<Exit> {
     }
     let outside = Outside::new(login.dns.clone(), settings);
     let addresses = Addresses::new(random::octets()?);
-    let who = apply::holder(&apply::who(), OffsetDateTime::now_utc());
+    let who = apply::holder(&apply::who(), now);
     // Kept until the end: it takes away what the test makes, also when this
     // process is killed.
     let (first, last) = (addresses.first(), addresses.last());
@@ -71,7 +72,7 @@ pub fn run(cli: &Cli, options: &Test) -> Result<Exit> {
     let found = found?;
     let names = domains.iter().map(ToString::to_string).collect();
     let report = Report::new(names, found.findings);
-    check::show(cli, options.format, &report)?;
+    check::show(cli, options.format, &report, now)?;
     if !cli.json && options.format == Format::Text {
         for sent in found.people.iter().filter(|sent| sent.outcome.is_taken()) {
             say(&format!("\n{}", person::guide(sent).trim_end()));
