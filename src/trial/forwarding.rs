@@ -1,12 +1,11 @@
 //! Forwarding: a stranger's message to the catch-all, followed to the answer
 //! of the server that it is forwarded to.
 
-use super::Outcome;
 use super::addresses::Addresses;
-use super::fate::Fate;
+use super::fate::{Fate, Sent};
+use super::{Outcome, STRANGER, answer};
 use crate::check::{Aspect, Finding};
 use crate::config::{Config, HostName, Mx};
-use crate::maillog::story::State;
 use crate::record::Name;
 
 /// What is forwarded.
@@ -34,6 +33,29 @@ pub enum Inward {
     Outside,
     /// On the server itself, for this reason.
     Inside(String),
+}
+
+/// A stranger's message to what is forwarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// To which address.
+    pub forwarded: Forwarded,
+    /// Whether our own server took it.
+    pub outcome: Outcome,
+    /// How it got there.
+    pub inward: Inward,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+impl Forward {
+    /// How the log calls it.
+    pub fn sent(&self) -> Sent {
+        Sent {
+            from: STRANGER.into(),
+            to: self.forwarded.address.clone(),
+        }
+    }
 }
 
 /// What of a domain is forwarded: the catch-all, or else the first address
@@ -71,13 +93,13 @@ fn own(config: &Config, address: &str) -> bool {
 }
 
 /// What became of a forwarded message.
-pub fn judge(
-    forwarded: &Forwarded,
-    outcome: &Outcome,
-    inward: &Inward,
-    fate: &Fate,
-    limit: u64,
-) -> Finding {
+pub fn judge(forward: &Forward, limit: u64) -> Finding {
+    let Forward {
+        forwarded,
+        outcome,
+        inward,
+        fate,
+    } = forward;
     let about = CATCHALL.of(&forwarded.shown);
     match outcome {
         Outcome::Taken(_) => {}
@@ -94,107 +116,7 @@ pub fn judge(
         Inward::Inside(why) => format!(" (handed over on the server itself: {why})"),
     };
     let about = || CATCHALL.of(&forwarded.shown);
-    far(about, &forwarded.far, fate, limit, &aside)
-}
-
-/// The answer of the far servers, the worst of them first.
-pub fn far<'a>(
-    about: impl Fn() -> crate::check::finding::About<'a>,
-    to: &[String],
-    fate: &Fate,
-    limit: u64,
-    aside: &str,
-) -> Finding {
-    if fate.id.is_none() {
-        return about().skip(format!(
-            "the log of the server does not show the message{aside}"
-        ));
-    }
-    let state = |to: &String| {
-        let mut states = fate.states.iter();
-        states
-            .find(|(at, _)| at.eq_ignore_ascii_case(to))
-            .map(|(_, state)| state)
-    };
-    let (mut taken, mut waits, mut refused, mut absent) = (vec![], vec![], vec![], vec![]);
-    for to in to {
-        match state(to) {
-            Some(State::Sent) => taken.push(to.clone()),
-            Some(State::Waits(why)) => waits.push(format!("{to}: {why}")),
-            Some(State::Failed(why)) => refused.push(format!("{to}: {why}")),
-            Some(State::Untried) => {
-                waits.push(format!("{to}: no answer within {limit} s"));
-            }
-            None if !fate.settled => waits.push(format!("{to}: no answer within {limit} s")),
-            None => absent.push(to.clone()),
-        }
-    }
-    if !refused.is_empty() {
-        let found = format!("refused for {}{aside}", refused.join("; "));
-        let fix = advice(&found);
-        return about().fail(found, fix);
-    }
-    if !absent.is_empty() {
-        let to: Vec<&str> = fate.states.keys().map(String::as_str).collect();
-        return about().fail(
-            format!(
-                "it did not go to {}, but to {}{aside}",
-                absent.join(", "),
-                to.join(", ")
-            ),
-            "the server forwards otherwise than mail.yaml says: run `mailctl plan`",
-        );
-    }
-    if !waits.is_empty() {
-        let found = format!(
-            "not taken yet for {}{aside}; it stays in the queue and is tried again",
-            waits.join("; ")
-        );
-        let fix = advice(&found);
-        return about().warn(found, fix);
-    }
-    about().pass(format!("taken for {}{aside}", taken.join(", ")))
-}
-
-/// What to do about a far server's answer, by its enhanced status code (RFC 3463)
-/// where the large receivers give it a meaning.
-pub fn advice(said: &str) -> &'static str {
-    const ADVICE: &[(&[&str], &str)] = &[
-        (
-            &["7.25", "4.7.23"],
-            "the reverse name of the sending address is missing or does not lead back: see `mailctl check --only host`",
-        ),
-        (
-            &["7.27"],
-            "the sending address is not in the SPF record: see `mailctl check --only spf`",
-        ),
-        (
-            &["7.29"],
-            "the far server wants TLS: see `mailctl check --only tls`",
-        ),
-        (
-            &["7.26", "7.30", "7.31", "7.32", "5.7.515"],
-            "the far server cannot tell who the message is from: see what is found of DKIM, SPF and DMARC",
-        ),
-        (
-            &["4.7.28", "5.7.28", "4.7.650", "4.7.0"],
-            "the far server takes less at once from an address that it does not know yet: send little, and more from week to week",
-        ),
-        (
-            &["5.1.1", "5.1.0", "5.1.2", "5.2.1"],
-            "the far server does not know the address: correct it",
-        ),
-        (&["4.2.2", "5.2.2"], "the mailbox there is full"),
-        (
-            &["block", "listed", "spamhaus", "5.7.1", "5.7.606"],
-            "the far server does not trust the sending address: see `mailctl check --only blocklist`",
-        ),
-    ];
-    let said = said.to_lowercase();
-    let known = ADVICE
-        .iter()
-        .find(|(codes, _)| codes.iter().any(|code| said.contains(code)));
-    known.map_or("`mailctl logs` follows the message", |(_, advice)| advice)
+    answer::judge(about, &forwarded.far, fate, limit, &aside)
 }
 
 #[cfg(test)]
@@ -237,69 +159,32 @@ mod tests {
         assert_eq!(chosen("  wac.tax: {users: {i: {}}}\n"), None);
     }
 
-    fn judged(states: &[(&str, State)], settled: bool) -> Finding {
-        let forwarded = Forwarded {
-            shown: "*@wac.tax".into(),
-            address: "x@wac.tax".into(),
-            far: vec!["a@far.example".into(), "b@far.example".into()],
-        };
-        let fate = Fate {
-            id: Some("t9Y-1nez-Vw".into()),
-            states: states
-                .iter()
-                .map(|(to, state)| ((*to).into(), state.clone()))
-                .collect(),
-            settled,
-        };
-        let taken = Outcome::Taken(Secured {
-            version: "TLSv1_3".into(),
-        });
-        judge(&forwarded, &taken, &Inward::Outside, &fate, 60)
-    }
-
-    #[test]
-    fn the_worst_answer_counts() {
-        let (a, b) = ("a@far.example", "b@far.example");
-        let full = State::Waits("mx: 452 4.2.2 mailbox full".into());
-        let gone = State::Failed("mx: 550 5.1.1 no such user".into());
-        let good = judged(&[(a, State::Sent), (b, State::Sent)], true);
-        assert_eq!(
-            (good.verdict, good.found.as_str()),
-            (Verdict::Pass, "taken for a@far.example, b@far.example")
-        );
-        let waits = judged(&[(a, State::Sent), (b, full.clone())], true);
-        assert_eq!(waits.verdict, Verdict::Warn);
-        assert!(waits.found.contains("452 4.2.2 mailbox full") && waits.fix.contains("full"));
-        let refused = judged(&[(a, full), (b, gone)], true);
-        assert_eq!(refused.verdict, Verdict::Fail);
-        assert!(refused.found.contains("550 5.1.1") && refused.fix.contains("does not know"));
-        let slow = judged(&[("x@wac.tax", State::Untried)], false);
-        assert!(slow.verdict == Verdict::Warn && slow.found.contains("within 60 s"));
-        let elsewhere = judged(&[("old@far.example", State::Sent)], true);
-        assert!(elsewhere.verdict == Verdict::Fail && elsewhere.found.contains("old@far.example"));
-    }
-
     #[test]
     fn the_way_in_counts_too() {
-        let forwarded = Forwarded {
-            shown: "*@wac.tax".into(),
-            address: "x@wac.tax".into(),
-            far: vec!["a@far.example".into()],
+        let mut forward = Forward {
+            forwarded: Forwarded {
+                shown: "*@wac.tax".into(),
+                address: "x@wac.tax".into(),
+                far: vec!["a@far.example".into()],
+            },
+            outcome: Outcome::Refused(Refusal::Said(550, "5.1.1 unknown".into())),
+            inward: Inward::Outside,
+            fate: Fate::default(),
         };
-        let (none, blocked) = (Fate::default(), "port 25 is closed on the way".to_owned());
-        let no = Outcome::Refused(Refusal::Said(550, "5.1.1 unknown".into()));
-        let refused = judge(&forwarded, &no, &Inward::Outside, &none, 60);
+        let refused = judge(&forward, 60);
         assert!(refused.verdict == Verdict::Fail && refused.found.contains("550 5.1.1 unknown"));
-        let taken = Outcome::Taken(Secured {
+        forward.inward = Inward::Inside("port 25 is closed on the way".into());
+        forward.outcome = Outcome::Taken(Secured {
             version: String::new(),
         });
-        let inside = Inward::Inside(blocked.clone());
-        let lost = judge(&forwarded, &taken, &inside, &none, 60);
-        assert!(lost.verdict == Verdict::Skip && lost.found.contains(&blocked));
-        let untried = Outcome::Untried("no".into());
-        assert_eq!(
-            judge(&forwarded, &untried, &inside, &none, 60).verdict,
-            Verdict::Skip
+        let lost = judge(&forward, 60);
+        assert_eq!(lost.verdict, Verdict::Skip);
+        assert!(
+            lost.found
+                .contains("on the server itself: port 25 is closed"),
+            "{lost:?}"
         );
+        forward.outcome = Outcome::Untried("no".into());
+        assert_eq!(judge(&forward, 60).verdict, Verdict::Skip);
     }
 }

@@ -1,9 +1,10 @@
 //! What is found of a message that a stranger delivers to each address of the host.
 
-use super::letters::Door;
+use super::Outcome;
+use super::doors::Door;
+use super::post::Posted;
 use super::received::Received;
 use super::submitted::fate;
-use super::{Outcome, Posted};
 use crate::check::wire::Reach;
 use crate::check::{Aspect, Finding};
 
@@ -30,7 +31,7 @@ pub fn judge(doors: &[Door], posted: &[Posted], limit: u64) -> Vec<Finding> {
         }
         let here = posted
             .iter()
-            .find(|p| (p.address, p.port) == (door.address, 25));
+            .find(|p| (p.letter.address, p.letter.port) == (door.address, 25));
         match here.map(|posted| (posted, &posted.outcome)) {
             Some((posted, Outcome::Taken(_))) => match &posted.message {
                 Some(message) => delivered(door, message),
@@ -93,7 +94,9 @@ mod tests {
 
     use super::*;
     use crate::check::Verdict;
+    use crate::record::Name;
     use crate::submission::{Refusal, Secured};
+    use crate::trial::letters::Letter;
 
     fn six() -> IpAddr {
         "2001:db8::7".parse().expect("an address")
@@ -105,14 +108,18 @@ mod tests {
             port: 25,
             reach,
         };
-        let posted = Posted {
+        let letter = Letter {
             number: 1,
-            account: 0,
+            account: None,
+            from: "test@mailctl.invalid".into(),
+            to: "test@wac.tax".into(),
+            domain: Name::parse("wac.tax").expect("a name"),
             address: six(),
             port: 25,
-            outcome,
+        };
+        let posted = Posted {
             message: message.map(String::into_bytes),
-            fate: None,
+            ..Posted::new(letter, outcome)
         };
         let found = judge(&[door], &[posted], 60);
         assert_eq!(found.len(), 1);

@@ -2,68 +2,69 @@
 
 use std::net::IpAddr;
 
-use super::Account;
-use crate::check::wire::Reach;
+use super::addresses::Addresses;
+use super::doors::Door;
+use super::fate::Sent;
+use super::{Account, STRANGER};
+use crate::record::Name;
 
 /// The ports of submission: TLS from the start, and STARTTLS (RFC 8314, RFC 6409).
 pub const SUBMISSION: [u16; 2] = [465, 587];
 
-/// One port of one address of the host, and whether a connection from here comes about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Door {
-    /// The address.
-    pub address: IpAddr,
-    /// The port.
-    pub port: u16,
-    /// What was seen.
-    pub reach: Reach,
-}
-
-impl Door {
-    /// Whether it can be used.
-    pub fn open(&self) -> bool {
-        self.reach == Reach::Open
-    }
-}
-
-/// One message that an account submits.
+/// One message to a test address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
     /// Its number, which its address has too.
     pub number: usize,
-    /// Who, by its place in the list.
-    pub account: usize,
-    /// Where.
+    /// Who submits it, by its place in the list of accounts; `None`: a stranger delivers it.
+    pub account: Option<usize>,
+    /// MAIL FROM.
+    pub from: String,
+    /// The test address.
+    pub to: String,
+    /// The domain of that.
+    pub domain: Name,
+    /// The address of the host that it is handed to.
     pub address: IpAddr,
-    /// By which port.
+    /// And the port.
     pub port: u16,
+}
+
+impl Letter {
+    /// How the log calls it.
+    pub fn sent(&self) -> Sent {
+        Sent {
+            from: self.from.clone(),
+            to: self.to.clone(),
+        }
+    }
 }
 
 /// The messages of all accounts whose password is known. The first account
 /// tries every way; the others one address a port, in turn, so that a long
 /// list of accounts is as long in messages, and every way is still used.
-pub fn letters(accounts: &[Account], doors: &[Door]) -> Vec<Letter> {
+pub fn letters(accounts: &[Account], doors: &[Door], addresses: &Addresses) -> Vec<Letter> {
     let mut letters = Vec::new();
     let known = accounts
         .iter()
         .enumerate()
         .filter(|(_, a)| a.password.is_some());
-    for (nth, (account, _)) in known.enumerate() {
+    for (nth, (place, account)) in known.enumerate() {
         for (shift, port) in SUBMISSION.into_iter().enumerate() {
-            let open: Vec<IpAddr> = doors
-                .iter()
-                .filter(|door| door.port == port && door.open())
-                .map(|door| door.address)
-                .collect();
+            let open = open(doors, port);
             let ways = match (nth, open.is_empty()) {
                 (_, true) => Vec::new(),
                 (0, _) => open,
                 _ => vec![open[(nth + shift) % open.len()]],
             };
             for address in ways {
+                let number = letters.len() + 1;
                 letters.push(Letter {
-                    number: letters.len() + 1,
-                    account,
+                    number,
+                    account: Some(place),
+                    from: account.address.clone(),
+                    to: addresses.address(number, &account.domain),
+                    domain: account.domain.clone(),
                     address,
                     port,
                 });
@@ -73,11 +74,42 @@ pub fn letters(accounts: &[Account], doors: &[Door]) -> Vec<Letter> {
     letters
 }
 
+/// A stranger's message to a domain for each address whose port 25 is open
+/// from here, numbered from `first`.
+pub fn strangers(
+    domain: &Name,
+    doors: &[Door],
+    addresses: &Addresses,
+    first: usize,
+) -> Vec<Letter> {
+    let numbered = open(doors, 25).into_iter().zip(first..);
+    let letter = |(address, number)| Letter {
+        number,
+        account: None,
+        from: STRANGER.into(),
+        to: addresses.address(number, domain),
+        domain: domain.clone(),
+        address,
+        port: 25,
+    };
+    numbered.map(letter).collect()
+}
+
+/// The addresses at which a port is open from here.
+fn open(doors: &[Door], port: u16) -> Vec<IpAddr> {
+    let open = doors.iter().filter(|door| door.port == port && door.open());
+    open.map(|door| door.address).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Name;
+    use crate::check::wire::Reach;
     use crate::secret::Secret;
+
+    fn addresses() -> Addresses {
+        Addresses::new([0; 4])
+    }
 
     const FOUR: [u8; 4] = [203, 0, 113, 7];
 
@@ -98,7 +130,7 @@ mod tests {
                 },
             })
         };
-        SUBMISSION.into_iter().flat_map(door).collect()
+        [25, 465, 587].into_iter().flat_map(door).collect()
     }
 
     fn account(local: &str, password: Option<&str>) -> Account {
@@ -117,8 +149,8 @@ mod tests {
             account("b", Some("x")),
             account("c", Some("x")),
         ];
-        let letters = letters(&accounts, &doors(Reach::Open));
-        let way = |l: &Letter| (l.account, l.port, l.address.is_ipv4());
+        let letters = letters(&accounts, &doors(Reach::Open), &addresses());
+        let way = |l: &Letter| (l.account.expect("an account"), l.port, l.address.is_ipv4());
         let ways: Vec<_> = letters.iter().map(way).collect();
         assert_eq!(
             ways,
@@ -141,9 +173,16 @@ mod tests {
     fn what_is_not_reached_is_not_used() {
         let accounts = [account("a", Some("x")), account("b", Some("x"))];
         let unknown = Reach::Unknown("no route".into());
-        let with_four = letters(&accounts, &doors(unknown));
+        let with_four = letters(&accounts, &doors(unknown.clone()), &addresses());
         assert_eq!(with_four.len(), 4);
         assert!(with_four.iter().all(|l| l.address == IpAddr::from(FOUR)));
-        assert_eq!(letters(&accounts, &[]), []);
+        assert_eq!(letters(&accounts, &[], &addresses()), []);
+        let domain = Name::parse("wac.tax").expect("a name");
+        let outside = strangers(&domain, &doors(unknown), &addresses(), 5);
+        let told: Vec<_> = outside
+            .iter()
+            .map(|l| (l.number, l.to.as_str(), l.port))
+            .collect();
+        assert_eq!(told, [(5, "mailctl-test-00000000-5@wac.tax", 25)]);
     }
 }

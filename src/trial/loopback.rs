@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::failure::Result;
 use crate::kinds::shell::print;
 use crate::remote::{Remote, Script};
-use crate::submission::Refusal;
+use crate::submission::{Refusal, Secured};
 
 /// What is said to the server, and how long it may take to answer.
 const SCRIPT: &str = r#"
@@ -26,7 +26,7 @@ pub fn deliver(
     from: &str,
     to: &str,
     message: &[u8],
-) -> Result<std::result::Result<(), Refusal>> {
+) -> Result<Result<Secured, Refusal>> {
     let (from, to) = (crate::observe::quote(from), crate::observe::quote(to));
     let text = format!(
         "from={from} to={to}\nmessage() {{ {}; }}{SCRIPT}",
@@ -37,7 +37,7 @@ pub fn deliver(
 }
 
 /// Whether the replies end in the message being taken: the one after 354 counts.
-fn taken(replies: &str) -> std::result::Result<(), Refusal> {
+fn taken(replies: &str) -> Result<Secured, Refusal> {
     let mut data = false;
     for line in replies.lines().map(str::trim_end) {
         let Some((code, text)) = line.split_at_checked(3) else {
@@ -49,7 +49,11 @@ fn taken(replies: &str) -> std::result::Result<(), Refusal> {
         match code {
             354 => data = true,
             400.. => return Err(Refusal::Said(code, text[1.min(text.len())..].to_owned())),
-            250 if data => return Ok(()),
+            250 if data => {
+                return Ok(Secured {
+                    version: "TLS".into(),
+                });
+            }
             _ => {}
         }
     }
@@ -65,7 +69,7 @@ mod tests {
     #[test]
     fn replies_are_read() {
         let good = "250 HELP\r\n250-smtp.wac.tax - Your hour\r\n250 HELP\r\n250 2.1.5 You feel\r\n250 2.1.5 eerie\r\n354 quiet\r\n250 2.0.0 Amulet\r\n221 2.0.0 bye\r\n";
-        assert_eq!(taken(good), Ok(()));
+        assert!(taken(good).is_ok());
         let unknown = "250 x\r\n250 2.1.5 You feel\r\n550 5.1.1 Destination address is unknown\r\n503 5.5.1 Need an address\r\n";
         assert_eq!(
             taken(unknown),

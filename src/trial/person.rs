@@ -1,8 +1,7 @@
 //! A message to a person, and what to look for where it arrives.
 
-use super::Outcome;
-use super::fate::Fate;
-use super::forwarding;
+use super::fate::{Fate, Sent};
+use super::{Outcome, answer};
 use crate::check::{Aspect, Finding};
 
 /// A message to a person.
@@ -25,6 +24,16 @@ pub struct ToPerson {
     pub fate: Fate,
 }
 
+impl ToPerson {
+    /// How the log calls it.
+    pub fn sent(&self) -> Sent {
+        Sent {
+            from: self.from.clone(),
+            to: self.to.clone(),
+        }
+    }
+}
+
 /// What became of it.
 pub fn judge(sent: &ToPerson, limit: u64) -> Finding {
     let subject = format!("{} to {}", sent.from, sent.to);
@@ -44,7 +53,7 @@ pub fn judge(sent: &ToPerson, limit: u64) -> Finding {
         Outcome::Untried(why) => return about().skip(why),
     }
     let to = std::slice::from_ref(&sent.to);
-    forwarding::far(about, to, &sent.fate, limit, "")
+    answer::judge(about, to, &sent.fate, limit, "")
 }
 
 /// What to look for, as text for a person.

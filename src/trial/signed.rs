@@ -5,9 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::Account;
+use super::doors::Door;
+use super::post::Posted;
 use super::submitted::and;
-use crate::check::{Aspect, Finding};
-use crate::message::{Outcome, Verdict, Verdicts};
+use crate::check::{Aspect, Finding, Outside};
+use crate::config::{Config, Ipv6Wish};
+use crate::failure::{Context, Result};
+use crate::message::{self, Envelope, Outcome, Verdict, Verdicts};
 
 /// The signatures.
 pub const DKIM: Aspect = Aspect {
@@ -32,6 +36,39 @@ pub const DMARC: Aspect = Aspect {
 
 /// One message as it would be judged on coming from each of the host's addresses.
 pub type Judged = BTreeMap<IpAddr, Verdicts>;
+
+/// Judges each of an account's messages that came back as if it left from each
+/// address of the host, which is where the server sends from.
+///
+/// # Errors
+/// When what came back is no message.
+pub async fn ask(
+    config: &Config,
+    outside: &Outside,
+    doors: &[Door],
+    account: &Account,
+    posted: &[Posted],
+) -> Result<Vec<Judged>> {
+    let only_four = config.host.ipv6 == Some(Ipv6Wish::None);
+    let own = doors.iter().map(|door| door.address);
+    let own: BTreeSet<IpAddr> = own.filter(|ip| ip.is_ipv4() || !only_four).collect();
+    let mut judged = Vec::new();
+    for message in posted.iter().filter_map(|posted| posted.message.as_ref()) {
+        let mut by_address = Judged::new();
+        for ip in &own {
+            let envelope = Envelope {
+                ip: *ip,
+                helo: config.host_name().as_str(),
+                mail_from: &account.address,
+            };
+            let resolver = outside.dns.resolver()?;
+            let verdicts = message::judge(message, envelope, resolver).await;
+            by_address.insert(*ip, verdicts.context("a test message cannot be judged")?);
+        }
+        judged.push(by_address);
+    }
+    Ok(judged)
+}
 
 /// The three findings of an account; none where none of its messages came back.
 pub fn judge(account: &Account, messages: &[Judged]) -> Vec<Finding> {

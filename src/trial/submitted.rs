@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::letters::{Door, SUBMISSION};
+use super::doors::Door;
+use super::letters::SUBMISSION;
+use super::post::Posted;
 use super::received::Received;
-use super::{Account, Outcome, Posted};
+use super::{Account, Outcome};
 use crate::check::wire::Reach;
 use crate::check::{Aspect, Finding};
 use crate::maillog::story::State;
@@ -50,9 +52,9 @@ pub fn tls(host: &Name, doors: &[Door], posted: &[Posted]) -> Vec<Finding> {
             }
             Reach::Open => {}
         }
-        let mut here = posted
-            .iter()
-            .filter(|posted| (posted.address, posted.port) == (door.address, door.port));
+        let mut here = posted.iter().filter(|posted| {
+            (posted.letter.address, posted.letter.port) == (door.address, door.port)
+        });
         findings.extend(here.find_map(|posted| match &posted.outcome {
             Outcome::Taken(secured) => Some(about.clone().pass(format!(
                 "{}, with a certificate for {host}",
@@ -82,19 +84,19 @@ pub fn submissions(
                 "its password is not known here: `secrets` in mail.yaml does not have it, so another machine made it",
             );
         }
-        let here: Vec<&Posted> = posted.iter().filter(|p| p.port == port).collect();
+        let here: Vec<&Posted> = posted.iter().filter(|p| p.letter.port == port).collect();
         if let Some((posted, refusal)) = here.iter().find_map(|p| match &p.outcome {
             Outcome::Refused(refusal) => Some((p, refusal)),
             _ => None,
         }) {
-            let found = format!("{} at {}", refusal, posted.address);
+            let found = format!("{} at {}", refusal, posted.letter.address);
             return about().fail(found, refused(refusal));
         }
-        let taken: Vec<&&Posted> = here.iter().filter(|p| p.taken()).collect();
+        let taken: Vec<&&Posted> = here.iter().filter(|p| p.outcome.is_taken()).collect();
         if let Some(lost) = taken.iter().find(|p| p.message.is_none()) {
             let found = format!(
                 "accepted at {}, and not delivered: {}",
-                lost.address,
+                lost.letter.address,
                 fate(lost, limit)
             );
             return about().fail(found, "`mailctl logs` shows what became of it");
@@ -104,20 +106,14 @@ pub fn submissions(
                 Outcome::Untried(why) => Some(why.clone()),
                 _ => None,
             });
-            let closed = doors.iter().find_map(|door| match &door.reach {
-                Reach::Refused(why) | Reach::Silent(why) | Reach::Unknown(why)
-                    if door.port == port =>
-                {
-                    Some(why.clone())
-                }
-                _ => None,
-            });
+            let mut here = doors.iter().filter(|door| door.port == port);
+            let closed = here.find_map(Door::closed).map(str::to_owned);
             return about().skip(
                 why.or(closed)
                     .unwrap_or_else(|| "the host has no address".into()),
             );
         }
-        let addresses: Vec<IpAddr> = taken.iter().map(|p| p.address).collect();
+        let addresses: Vec<IpAddr> = taken.iter().map(|p| p.letter.address).collect();
         about().pass(format!("accepted over {}, and delivered", and(&addresses)))
     };
     SUBMISSION.into_iter().map(judge).collect()
@@ -136,7 +132,7 @@ fn refused(refusal: &Refusal) -> &'static str {
 
 /// Why a message that was taken did not come.
 pub fn fate(posted: &Posted, limit: u64) -> String {
-    let said = posted.fate.iter().flat_map(|fate| fate.states.values());
+    let said = posted.fate.states.values();
     let said = said.filter_map(|state| match state {
         State::Waits(why) | State::Failed(why) => Some(why.clone()),
         _ => None,
@@ -191,7 +187,7 @@ mod tests {
     use crate::check::Verdict;
     use crate::secret::Secret;
     use crate::submission::Secured;
-    use crate::trial::fate::Fate;
+    use crate::trial::letters::Letter;
 
     const SIGNED: &str = "Received: from x\r\n\tby smtp.wac.tax (chasquid) with ESMTPSA\r\n\t(over submission, TLS 1.3, envelope from \"i@wac.tax\")\r\n\r\nhi\r\n";
 
@@ -208,14 +204,18 @@ mod tests {
     }
 
     fn posted(port: u16, outcome: Outcome, message: Option<&str>) -> Posted {
-        Posted {
+        let letter = Letter {
             number: 1,
-            account: 0,
+            account: Some(0),
+            from: "i@wac.tax".into(),
+            to: "test@wac.tax".into(),
+            domain: Name::parse("wac.tax").expect("a name"),
             address: four(),
             port,
-            outcome,
+        };
+        Posted {
             message: message.map(|m| m.as_bytes().to_vec()),
-            fate: None,
+            ..Posted::new(letter, outcome)
         }
     }
 
@@ -268,10 +268,7 @@ mod tests {
             verdict == Verdict::Fail && late.ends_with("it did not come within 60 s"),
             "{late}"
         );
-        lost.fate = Some(Fate {
-            states: [("x".to_owned(), State::Failed("exit status 1".into()))].into(),
-            ..Fate::default()
-        });
+        lost.fate.states = [("x".to_owned(), State::Failed("exit status 1".into()))].into();
         assert!(said(&lost).1.ends_with("not delivered: exit status 1"));
     }
 

@@ -400,11 +400,7 @@ pub fn killed_at_any_moment_no_test_address_stays() {
         return;
     };
     let before = files(&lab);
-    for moment in [
-        "making 8 addresses",
-        "handing messages over",
-        "waiting for",
-    ] {
+    for moment in ["making 8 addresses", "handing messages over", "waiting for"] {
         let mut command = lab.command();
         command.args(["test", "-v", "--roots", "roots.pem"]);
         let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
