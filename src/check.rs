@@ -19,15 +19,19 @@ pub mod host;
 pub mod memo;
 pub mod mta_sts;
 pub mod mx;
+pub mod outbound;
 pub mod outside;
+pub mod pki;
 pub mod registration;
+pub mod relay;
 pub mod remarks;
 pub mod render;
 pub mod resolver;
+pub mod smtp;
 pub mod special;
 pub mod spf;
+pub mod tls;
 pub mod tls_rpt;
-pub mod trust;
 pub mod view;
 pub mod wire;
 pub mod zone;
@@ -68,6 +72,10 @@ pub const QUESTIONS: &[Question] = &[
     zone::QUESTION,
     mx::QUESTION,
     host::QUESTION,
+    smtp::QUESTION,
+    tls::QUESTION,
+    relay::QUESTION,
+    outbound::QUESTION,
     spf::QUESTION,
     dkim::QUESTION,
     dmarc::QUESTION,
@@ -75,6 +83,8 @@ pub const QUESTIONS: &[Question] = &[
     tls_rpt::QUESTION,
     dane::QUESTION,
     caa::QUESTION,
+    autoconfig::QUESTION,
+    bimi::QUESTION,
     blocklist::QUESTION,
     registration::QUESTION,
     resolver::QUESTION,

@@ -160,7 +160,7 @@ fn questions(lab: &Lab, domains: &[String]) -> PathBuf {
 
 /// Where `make bench` puts it; without it there is a row less.
 fn checkdmarc() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/bin/checkdmarc");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/judges/bin/checkdmarc");
     if !path.exists() {
         println!("\nskipped: checkdmarc is not installed; `make bench` does it");
         return None;
