@@ -30,7 +30,7 @@ use self::fate::{Fate, Sent};
 use self::letters::Letter;
 use self::person::ToPerson;
 use self::post::Mail;
-use crate::check::{Finding, Outside};
+use crate::check::{Aspect, Finding, Outside};
 use crate::config::{Config, HostName};
 use crate::failure::Result;
 use crate::maillog::Since;
@@ -38,6 +38,19 @@ use crate::record::Name;
 use crate::remote::Remote;
 use crate::secret::Secret;
 use crate::submission::{Refusal, Secured};
+
+/// What a trial can find.
+pub const ASPECTS: &[&Aspect] = &[
+    &submitted::TLS,
+    &inbound::INBOUND,
+    &submitted::SUBMITTED,
+    &signed::DKIM,
+    &signed::SPF,
+    &signed::DMARC,
+    &submitted::RECEIVED,
+    &forwarding::CATCHALL,
+    &person::TO,
+];
 
 /// Who writes from outside. The domain never exists (RFC 6761 section 6.4), so
 /// that no SPF record forbids it and no report goes to anybody.

@@ -11,7 +11,7 @@ use crate::record::Name;
 /// What is forwarded.
 pub const CATCHALL: Aspect = Aspect {
     id: "test.catchall",
-    wanted: "the far server takes what is forwarded",
+    wanted: "a far server that takes what is forwarded",
     why: "What it refuses never reaches you, and its sender is told so. The answer of the far server says what it minds.",
 };
 

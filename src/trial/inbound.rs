@@ -11,7 +11,7 @@ use crate::check::{Aspect, Finding};
 /// A message from outside.
 pub const INBOUND: Aspect = Aspect {
     id: "test.inbound",
-    wanted: "a stranger's message is taken over TLS on port 25, and delivered; the server notes from where",
+    wanted: "a stranger's message that is taken over TLS on port 25 and delivered, with a note of where it came from",
     why: "Other servers deliver here (RFC 5321). Where a proxy hides their address, SPF and the bans of guessers judge the wrong one.",
 };
 

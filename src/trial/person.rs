@@ -7,7 +7,7 @@ use crate::check::{Aspect, Finding};
 /// A message to a person.
 pub const TO: Aspect = Aspect {
     id: "test.to",
-    wanted: "the person's server takes it; SPF, DKIM and DMARC pass there, and it is not among the spam",
+    wanted: "a message that the person's server takes; there, SPF, DKIM and DMARC pass, and it is not among the spam",
     why: "Only the receiver knows what it makes of a message. The large ones write it into the message.",
 };
 
@@ -39,7 +39,7 @@ pub fn judge(sent: &ToPerson, limit: u64) -> Finding {
     let subject = format!("{} to {}", sent.from, sent.to);
     let domain = domain(&sent.from);
     let wanted = format!(
-        "the person's server takes it; there, SPF passes for {domain}, DKIM passes with d={domain}, DMARC passes, and it is not among the spam"
+        "a message that the person's server takes; there, SPF passes for {domain}, DKIM passes with d={domain}, DMARC passes, and it is not among the spam"
     );
     let about = || TO.of(&subject).wanting(&wanted);
     match &sent.outcome {

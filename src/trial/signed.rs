@@ -16,21 +16,21 @@ use crate::message::{self, Envelope, Outcome, Verdict, Verdicts};
 /// The signatures.
 pub const DKIM: Aspect = Aspect {
     id: "test.dkim",
-    wanted: "each message is signed, and each signature verifies with the key in the DNS",
+    wanted: "signatures, each of which verifies with the key in the DNS",
     why: "A signature that does not verify counts as none (RFC 6376 section 6.1). Gmail answers 550-5.7.30 or 5.7.26, Outlook 550 5.7.515.",
 };
 
 /// The addresses that the messages leave from.
 pub const SPF: Aspect = Aspect {
     id: "test.spf",
-    wanted: "the domain's SPF record names every address that its mail leaves from",
+    wanted: "an SPF record that permits every address that the mail leaves from",
     why: "Receivers look up the connecting address in it (RFC 7208). Gmail answers 550-5.7.27, Outlook 550 5.7.515.",
 };
 
 /// The author's domain.
 pub const DMARC: Aspect = Aspect {
     id: "test.dmarc",
-    wanted: "DKIM and SPF pass for the domain in From",
+    wanted: "DKIM and SPF that pass for the domain in From",
     why: "Only what passes for the author's own domain counts (RFC 9989). Gmail answers 421-4.7.32 or 550-5.7.26, Outlook 550 5.7.515. Where mail is forwarded only DKIM is left.",
 };
 

@@ -25,7 +25,7 @@ pub const TLS: Aspect = Aspect {
 /// A message that was handed in.
 pub const SUBMITTED: Aspect = Aspect {
     id: "test.submission",
-    wanted: "the login is accepted, and the message is taken and delivered",
+    wanted: "a login that is accepted, and a message that is taken and delivered",
     why: "This is how a mail program sends (RFC 6409).",
 };
 
