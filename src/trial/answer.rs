@@ -118,9 +118,7 @@ fn advice(said: &str) -> &'static str {
             said.contains(*word)
         }
     };
-    let known = ADVICE
-        .iter()
-        .find(|(words, _)| words.iter().any(|word| fits(word)));
+    let known = ADVICE.iter().find(|(words, _)| words.iter().any(fits));
     known.map_or("`mailctl logs` follows the message", |(_, advice)| advice)
 }
 

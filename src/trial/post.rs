@@ -134,7 +134,7 @@ impl Trial<'_> {
                 Some(why) => Outcome::Untried(why.into()),
                 None => {
                     let subject = format!("A test of port {}", letter.port);
-                    self.submit_one(account, letter, &letter.to, &subject)
+                    self.submit_one(account, letter, letter.number, &letter.to, &subject)
                         .await?
                 }
             };
@@ -151,6 +151,7 @@ impl Trial<'_> {
         &self,
         account: &Account,
         way: &Letter,
+        number: usize,
         to: &str,
         subject: &str,
     ) -> Result<Outcome> {
@@ -164,7 +165,7 @@ impl Trial<'_> {
             subject,
             text: "mailctl sends this through your mail server, to see whether its mail arrives, and is signed and found authentic on the way.",
             date: self.outside.settings.now,
-            id: &self.addresses.message_id(way.number),
+            id: &self.addresses.message_id(number),
         };
         let service = self.service(way.address)?;
         let (login, message) = ((from, password), draft.compose()?);
@@ -178,7 +179,7 @@ impl Trial<'_> {
     async fn deliver(&self, letters: &[Letter]) -> Result<Vec<Posted>> {
         let mut posted = Vec::new();
         for letter in letters.iter().filter(|letter| letter.account.is_none()) {
-            let message = self.from_outside(&letter.to, letter.number)?;
+            let message = self.strangers_message(&letter.to, letter.number)?;
             let service = self.service(letter.address)?;
             let sent = service.try_deliver(STRANGER, &[&letter.to], &message).await;
             posted.push(Posted::new(letter.clone(), outcome(sent)));
@@ -189,7 +190,7 @@ impl Trial<'_> {
     /// A stranger's message to what is forwarded: from here where port 25 can
     /// be reached from here, else on the server itself.
     async fn forward(&self, forwarded: Forwarded, doors: &[Door]) -> Result<Forward> {
-        let message = self.from_outside(&forwarded.address, 0)?;
+        let message = self.strangers_message(&forwarded.address, 0)?;
         let to = forwarded.address.as_str();
         let mut gates = doors.iter().filter(|door| door.port == 25);
         let (sent, inward) = if let Some(door) = gates.clone().find(|door| door.open()) {
@@ -211,7 +212,7 @@ impl Trial<'_> {
 
     /// The author is of the domain itself: that is what a far server goes by
     /// which does not know the stranger, and forwarding makes it pass.
-    fn from_outside(&self, to: &str, number: usize) -> Result<Vec<u8>> {
+    fn strangers_message(&self, to: &str, number: usize) -> Result<Vec<u8>> {
         let draft = Draft {
             from: to,
             to,
@@ -235,8 +236,13 @@ impl Trial<'_> {
             seen.push(&account.domain);
             let way = letters.iter().find(|letter| letter.account == Some(nth));
             for to in self.people {
+                // No two messages have one Message-ID.
+                let number = letters.len() + 1 + people.len();
                 let outcome = match way {
-                    Some(way) => self.submit_one(account, way, to, person::SUBJECT).await?,
+                    Some(way) => {
+                        self.submit_one(account, way, number, to, person::SUBJECT)
+                            .await?
+                    }
                     None => {
                         Outcome::Untried("no port of submission can be reached from here".into())
                     }
