@@ -34,6 +34,7 @@ pub mod report;
 pub mod resource;
 pub mod secret;
 pub mod spf;
+pub mod status;
 pub mod submission;
 pub mod survey;
 pub mod trial;

@@ -10,11 +10,13 @@ mod event;
 pub mod filter;
 mod journal;
 mod query;
+mod read;
 pub mod render;
 pub mod story;
 
 pub use event::Event;
 pub use query::{Query, Since};
+pub use read::{Follow, follow, read};
 
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;

@@ -1,5 +1,6 @@
 //! `mailctl check`: the live service from outside, as a receiver sees it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
@@ -56,19 +57,18 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
         settings.roots.extend(anchors(path)?);
     }
     let outside = Arc::new(Outside::new(dns, settings));
-    let expected = |domain: &Name| -> Option<Arc<Expected>> {
-        let mut expected = Expected::from_config(config.as_deref()?, domain)?;
-        expected.server.clone_from(&remote);
-        Some(Arc::new(expected))
+    let mut known = match &config {
+        Some(config) => Expected::of_each(config, &domains, remote.as_ref())?,
+        None => BTreeMap::new(),
     };
-    let domains: Vec<_> = domains
+    let asked: Vec<_> = domains
         .into_iter()
         .map(|domain| {
-            let expected = expected(&domain);
+            let expected = known.remove(&domain).map(Arc::new);
             (domain, expected)
         })
         .collect();
-    let report = runtime.block_on(check::check(&outside, &domains, &choice, limit));
+    let report = runtime.block_on(check::check(&outside, &asked, &choice, limit));
     // Nobody waits for what a question left behind.
     runtime.shutdown_background();
     show(cli, options.format, &report, now)?;

@@ -42,8 +42,15 @@ pub struct Query {
     pub lines: Option<u32>,
     /// Only lines that have one of these words in them.
     pub words: Vec<String>,
-    /// Go on with what is written from now on.
+    /// Go on with what is written from now on; [`super::follow`] sets it.
     pub follow: bool,
+}
+
+impl Since {
+    /// So many seconds since 1970.
+    pub fn at(seconds: i64) -> Self {
+        Self(format!("@{seconds}"))
+    }
 }
 
 impl Query {
@@ -63,12 +70,17 @@ impl Query {
         }
         if self.follow {
             command.push_str(" --follow");
+            if self.lines.is_none() {
+                command.push_str(" --no-tail");
+            }
         }
         if !self.words.is_empty() {
             command.push_str(" | grep -aF");
             for word in &self.words {
                 let _ = write!(command, " -e {}", quote(word));
             }
+            // That there is no such line is no failure.
+            command.push_str(" || [ $? = 1 ]");
         }
         command
     }
@@ -112,6 +124,6 @@ mod tests {
         };
         let command = query.command();
         assert!(command.contains(r"--since='it'\''s; id' --lines=7 --follow | grep"));
-        assert!(command.ends_with(r"grep -aF -e 'a'\''b@example.com' -e '-e'"));
+        assert!(command.ends_with(r"grep -aF -e 'a'\''b@example.com' -e '-e' || [ $? = 1 ]"));
     }
 }

@@ -71,7 +71,7 @@ fn told(event: &Event) -> (&'static str, &'static str, String) {
             } else {
                 ("no login", "31")
             };
-            (verb, colour, format!("{user}, by {client}"))
+            (verb, colour, format!("{user}, from {client}"))
         }
         Event::Rejected {
             client,
@@ -155,7 +155,7 @@ mod tests {
         );
         has("  bounced   Ln7z3Vug0ZM  its sender is told by the message t9Y-1nez-Vw");
         has("  sent      t9Y-1nez-Vw  to i.wac.tax@gmail.com");
-        has("  no login               i@wac.tax, by 10.77.16.1:55306");
+        has("  no login               i@wac.tax, from 10.77.16.1:55306");
         has(
             "  rejected               from friend@stranger.example to someone@elsewhere.example, by 10.77.16.1:53074: relay not allowed",
         );

@@ -1,6 +1,10 @@
 //! One message from its acceptance to its end.
 
-use std::collections::BTreeMap;
+mod look;
+
+pub use look::{look, waiting};
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::render::{answer, clean, line};
 use super::{Entry, Event};
@@ -13,6 +17,9 @@ pub struct Story {
     pub id: String,
     /// Everything that is about it, in order; also what became of a report to its sender.
     pub entries: Vec<Entry>,
+    /// How it came in (the Received header, RFC 5321 section 4.4), which only
+    /// a message that is still in the queue tells.
+    pub received: Option<String>,
 }
 
 /// How a message stands for one recipient.
@@ -32,7 +39,9 @@ impl Story {
     /// Picks a message's entries. `None`: the log does not know it.
     pub fn of(id: &str, mut entries: Vec<Entry>) -> Option<Self> {
         entries.sort_by_key(|entry| entry.at);
-        entries.dedup();
+        // Two looks at the journal may have found the same.
+        let mut seen = BTreeSet::new();
+        entries.retain(|entry| seen.insert((entry.at, entry.text.clone())));
         let about = |entry: &&Entry| entry.event.id() == Some(id);
         entries.iter().find(about)?;
         let accepted = entries.iter().find_map(|entry| match &entry.event {
@@ -62,6 +71,7 @@ impl Story {
         Some(Self {
             id: id.to_owned(),
             entries,
+            received: None,
         })
     }
 
@@ -175,11 +185,16 @@ impl Story {
         }
         text.push('\n');
         let handed = match (self.author(), self.envelope().is_empty()) {
-            (Some(user), _) => format!("handed in by the account {user}, which TLS is needed for"),
+            (Some(user), _) => {
+                format!("handed in by the account {user}; chasquid lets nobody log in without TLS")
+            }
             (None, false) => "came without a login".to_owned(),
             (None, true) => "the log does not reach back to its acceptance".to_owned(),
         };
         text.push_str(&format!("{}\n", clean(&handed)));
+        if let Some(received) = &self.received {
+            text.push_str(&format!("received {}\n", clean(received)));
+        }
         for (to, state) in self.recipients() {
             let (word, colour, why) = match state {
                 State::Untried => ("not tried yet", "33", String::new()),
@@ -232,7 +247,7 @@ mod tests {
         );
         let text = many.text(Paint(false));
         for part in [
-            "login                  i@wac.tax, by 10.77.16.1:58320",
+            "login                  i@wac.tax, from 10.77.16.1:58320",
             "XHPewb8z0xw  to i.wac.tax@gmail.com",
             "  b@far.example, forwarded: sent\n",
         ] {
@@ -265,6 +280,9 @@ mod tests {
             waits.ending(),
             "Under way: 1 of 1 recipient still waits for it."
         );
+        let twice = [recorded(), recorded()].concat();
+        let twice = Story::of("E8MJkVw9hdk", twice).expect("known");
+        assert_eq!(twice.entries, waits.entries);
         let accepted: Vec<Entry> = waits.entries.iter().take(2).cloned().collect();
         let accepted = Story::of("E8MJkVw9hdk", accepted).expect("known");
         assert_eq!(accepted.recipients()["full@far.example"], State::Untried);

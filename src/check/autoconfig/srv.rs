@@ -155,7 +155,10 @@ fn judge(owner: &Name, service: &str, wanted: Option<(&Name, u16)>, targets: &[T
     }
     if let Some(alias) = targets.iter().find(|target| target.alias) {
         return about.warn(
-            format!("{}: the host is an alias, which RFC 2782 forbids", place(alias)),
+            format!(
+                "{}: the host is an alias, which RFC 2782 forbids",
+                place(alias)
+            ),
             format!("have {owner} name the host that the alias stands for"),
         );
     }
