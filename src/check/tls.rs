@@ -27,7 +27,7 @@ pub const QUESTION: Question = Question {
 const VERSIONS: Aspect = Aspect {
     id: "tls.versions",
     wanted: "TLS 1.3 or 1.2, and nothing older",
-    why: "TLS 1.0 and 1.1 are retired (RFC 8996) and must not be negotiated (RFC 9325 section 3.1.1). Gmail and Outlook refuse mail from and to servers that know nothing newer (4.7.29, 5.7.29), and mail programs do not connect.",
+    why: "TLS 1.0 and 1.1 are retired (RFC 8996) and must not be negotiated (RFC 9325 section 3.1.1). Large senders and current mail programs speak them no more: to a server that knows nothing newer, mail comes in the clear or not at all, and nobody can log in.",
 };
 
 /// Whether the certificate comes from somebody who is trusted.
@@ -41,7 +41,7 @@ const CHAIN: Aspect = Aspect {
 const NAME: Aspect = Aspect {
     id: "tls.name",
     wanted: "the certificate is for the host's name",
-    why: "A certificate must have the name under which the server is asked for among its DNS names (RFC 9525 section 6, for submission RFC 7817, for MTA-STS RFC 8461 section 4.1): mail programs warn or refuse, and senders that enforce MTA-STS do not deliver.",
+    why: "A certificate must have the name under which the server is asked for among its DNS names (RFC 9525 section 6, for submission RFC 7817, for MTA-STS RFC 8461 section 4.2): mail programs warn or refuse, and senders that enforce MTA-STS do not deliver.",
 };
 
 /// How long the certificate is good for.
@@ -176,7 +176,10 @@ impl Look<'_> {
                 format!("nothing newer than {old}"),
                 "let the server speak TLS 1.2 and 1.3",
             ),
-            (Some(Err(reason)), _, _) if self.station.port == SUBMISSIONS => about.fail(
+            (Some(Err(reason)), _, _) if self.station.port == SUBMISSIONS => self.worse(
+                &VERSIONS,
+                // A port of others that only seems to be open is nobody's fault.
+                self.station.ours,
                 format!("no TLS comes about: {reason}"),
                 "let the server speak TLS from the start on 465 (RFC 8314 section 3.3)",
             ),

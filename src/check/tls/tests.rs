@@ -266,6 +266,7 @@ fn short_lives_have_short_last_days() {
 fn weak_keys_and_signatures() {
     let world = World::new();
     let pem = |text: &str| vec![CertificateDer::from_pem_slice(text.as_bytes()).expect("PEM")];
+    // Made with openssl: rcgen makes neither.
     let short = pem(include_str!(
         "../../../tests/fixtures/certificates/rsa1024.pem"
     ));
