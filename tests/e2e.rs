@@ -8,6 +8,8 @@
 mod apply;
 #[path = "support/bind.rs"]
 mod bind;
+#[path = "support/broken.rs"]
+mod broken;
 #[path = "e2e/elsewhere.rs"]
 mod elsewhere;
 #[path = "e2e/errors.rs"]
@@ -47,6 +49,8 @@ mod terminal;
 mod unbound;
 #[path = "support/watch.rs"]
 mod watch;
+#[path = "e2e/worlds.rs"]
+mod worlds;
 
 use std::process::ExitCode;
 
@@ -135,6 +139,9 @@ fn main() -> ExitCode {
             "terminal::after_ctrl_c_a_rehearsal_leaves_nothing",
             terminal::after_ctrl_c_a_rehearsal_leaves_nothing,
         ),
+        trial("worlds::of_names", worlds::of_names),
+        trial("worlds::of_policies", worlds::of_policies),
+        trial("worlds::of_servers", worlds::of_servers),
         // Run by `make record`.
         trial("record::record_debian_12", record::record_debian_12).with_ignored_flag(true),
         trial("record::record_debian_13", record::record_debian_13).with_ignored_flag(true),

@@ -1,0 +1,126 @@
+//! `mailctl check` in worlds that are broken in one way each: real name
+//! servers, a real chasquid, and what is to be found then; tests/worlds/README.md
+//! says more. `WORLD=two` takes only those whose title has that, `UPDATE=1`
+//! writes down what was found.
+
+#[path = "worlds/certificate.rs"]
+mod certificate;
+#[path = "worlds/party.rs"]
+mod party;
+#[path = "worlds/resolver.rs"]
+mod resolver;
+#[path = "worlds/stage.rs"]
+mod stage;
+#[path = "worlds/zones.rs"]
+mod zones;
+
+use std::collections::BTreeMap;
+use std::env;
+
+use mailctl::check::Finding;
+use mailctl::record::Name;
+use mailctl::rehearse::base::Suite;
+
+use crate::broken::{self, Broken, compare};
+use crate::lab::Lab;
+use stage::Stage;
+
+const MAIL: &str = r#"  wac.tax:
+    users: {i: {password: env:E2E_MAIL_PASSWORD}}
+    forward: {i: i.wac.tax@gmail.com, "*": reader@far.example}
+"#;
+
+/// Zones of other people that pages put something into.
+const OTHERS: &[&str] = &["elsewhere.example"];
+
+/// A lab that was applied to, with what the pages want of it.
+fn stage(test: &str) -> Option<Stage> {
+    let lab = Lab::start(test, Suite::Bookworm)?;
+    for zone in OTHERS {
+        let zone = Name::parse(zone).expect("a name");
+        lab.world.names().add_zone(&zone).expect("a zone");
+    }
+    lab.write(MAIL);
+    lab.run(&["apply", "--yes"]).expect(0);
+    Some(Stage::new(lab))
+}
+
+/// The worlds of these pages, one after the other in one lab.
+fn run(test: &str, names: &[&str]) {
+    let Some(mut stage) = stage(test) else {
+        return;
+    };
+    let update = env::var_os("UPDATE").is_some();
+    let only = env::var("WORLD").unwrap_or_default();
+    let healthy = stage.check();
+    let mut differences = Vec::new();
+    for page in broken::pages() {
+        let name = page.name();
+        let mut found = BTreeMap::new();
+        for world in page.worlds() {
+            let is_healthy = name == "healthy";
+            let here = is_healthy || names.contains(&name.as_str());
+            if !here || !world.title.contains(&only) {
+                continue;
+            }
+            let lines = if is_healthy {
+                look(&stage, &world, None, &healthy)
+            } else {
+                stage.break_it(&world);
+                let now = stage.check();
+                let usual = (!stage.elsewhere()).then_some(healthy.as_slice());
+                let lines = look(&stage, &world, usual, &now);
+                stage.undo();
+                lines
+            };
+            if let Some(wrong) = lines.wrong {
+                differences.push(wrong);
+            }
+            found.insert(world.title.clone(), lines.found);
+        }
+        if update {
+            page.write(&found);
+        }
+    }
+    // What was undone is undone.
+    differences.extend(stage.left());
+    let verdicts = |findings: &[Finding]| -> BTreeMap<(String, String), &'static str> {
+        let of = |f: &Finding| ((f.id.clone(), f.subject.clone()), f.verdict.word());
+        findings.iter().map(of).collect()
+    };
+    assert_eq!(verdicts(&stage.check()), verdicts(&healthy), "all undone");
+    assert!(differences.is_empty(), "\n{}", differences.join("\n"));
+    stage.lab.world.stop().expect("nothing is left");
+}
+
+/// How a world looks.
+struct Look {
+    wrong: Option<String>,
+    /// For the page.
+    found: String,
+}
+
+fn look(stage: &Stage, world: &Broken, healthy: Option<&[Finding]>, now: &[Finding]) -> Look {
+    let compared = compare(&stage.expected(world), healthy, now);
+    let lines: Vec<String> = compared.lines.iter().map(|l| stage.emptied(l)).collect();
+    let place = format!("{}: {}", world.page, world.title);
+    Look {
+        wrong: (!compared.wrong.is_empty()).then(|| {
+            let wrong: Vec<String> = compared.wrong.iter().map(|l| stage.emptied(l)).collect();
+            format!("{place}\n  {}", wrong.join("\n  "))
+        }),
+        found: lines.join("\n") + if lines.is_empty() { "" } else { "\n" },
+    }
+}
+
+pub fn of_names() {
+    run("of_names", &["zone", "host", "mx", "reputation", "dnssec"]);
+}
+
+pub fn of_policies() {
+    run("of_policies", &["spf", "dkim", "dmarc", "policies"]);
+}
+
+pub fn of_servers() {
+    run("of_servers", &["smtp", "tls", "relay", "outbound"]);
+}
