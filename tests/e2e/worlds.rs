@@ -18,8 +18,9 @@ use std::collections::BTreeMap;
 use std::env;
 
 use mailctl::check::Finding;
-use mailctl::record::Name;
+use mailctl::record::{Name, RType, Rrset, RrsetKey};
 use mailctl::rehearse::base::Suite;
+use mailctl::rehearse::names;
 
 use crate::broken::{self, Broken, compare};
 use crate::lab::Lab;
@@ -39,6 +40,15 @@ fn stage(test: &str) -> Option<Stage> {
     for zone in OTHERS {
         let zone = Name::parse(zone).expect("a name");
         lab.world.names().add_zone(&zone).expect("a zone");
+    }
+    // Where a second name server would be: this machine, which is nobody else's there.
+    for (rtype, value) in [
+        (RType::A, format!("10.77.{}.1", lab.world.number())),
+        (RType::Aaaa, lab.world.gateway6().to_string()),
+    ] {
+        let key = RrsetKey::new(names::own_zone().child("ns2"), rtype);
+        let set = Rrset::new(key, None, [value]);
+        lab.world.names().set(&set).expect("a host");
     }
     lab.write(MAIL);
     lab.run(&["apply", "--yes"]).expect(0);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -54,6 +54,7 @@ pub struct Stage {
     runtime: Runtime,
     /// What is to be undone.
     server_changed: bool,
+    afterwards: Vec<String>,
     filtered: bool,
     parties: Vec<Party>,
     second: Option<KnotServer>,
@@ -61,6 +62,9 @@ pub struct Stage {
     anchor: Option<String>,
     args: Vec<String>,
     next_port: u16,
+    /// The rest of the world takes submissions, too: whoever finds a port
+    /// closed may see whether it is closed everywhere.
+    _far: Vec<TcpListener>,
 }
 
 impl Stage {
@@ -70,13 +74,21 @@ impl Stage {
         let roots = format!("{}{}", lab.world.authority().issuing_root(), ca.root);
         lab.private_file("roots.pem", &roots);
         lab.on_server("cp -a /etc/chasquid /root/well");
+        let far = lab.world.far().addresses();
+        let listen = |address: (IpAddr, u16)| TcpListener::bind(address).expect("a port");
         let stage = Self {
+            _far: far
+                .iter()
+                .flat_map(|ip| [(*ip, 465), (*ip, 587)])
+                .map(listen)
+                .collect(),
             zones: Zones::read(&lab),
             words: words(&lab),
             lab,
             ca,
             runtime: Runtime::new().expect("a runtime"),
             server_changed: false,
+            afterwards: Vec::new(),
             filtered: false,
             parties: Vec::new(),
             second: None,
@@ -129,12 +141,14 @@ impl Stage {
             let argument = self.filled(&block.argument);
             match block.kind.as_str() {
                 "zone" => self.zones.change(&body),
+                "server" if argument == "afterwards" => self.afterwards.push(body),
                 "server" => self.on_server(&body),
                 "certificate" => self.certificate(&body),
                 "instead" => self.instead(&argument, &body),
                 "web" => pages.push(web_page(&argument, &body)),
                 "here" => self.filter(&body),
                 "second" => self.second(&argument, &body),
+                "key" => self.key(&argument, &body),
                 "signed" => self.anchor = Some(self.zones.sign(&domain())),
                 "resolver" => {
                     self.resolver =
@@ -159,6 +173,9 @@ impl Stage {
         self.args.clear();
         if std::mem::take(&mut self.filtered) {
             nft(&format!("delete table inet {}", self.table()));
+        }
+        for script in std::mem::take(&mut self.afterwards) {
+            self.lab.on_server(&format!("set -e\n{script}"));
         }
         if std::mem::take(&mut self.server_changed) {
             self.lab.on_server(RESTORE);
@@ -214,6 +231,32 @@ impl Stage {
     fn on_server(&mut self, script: &str) {
         self.server_changed = true;
         self.lab.on_server(&format!("set -e\n{script}"));
+    }
+
+    /// The server signs with another key under a selector, whose record is
+    /// published where the line says `published`.
+    fn key(&mut self, selector: &str, lines: &str) {
+        let words: Vec<&str> = lines.split_whitespace().collect();
+        let (bits, published) = match words[..] {
+            [bits] => (bits, false),
+            [bits, "published"] => (bits, true),
+            _ => panic!("a `key` block is `BITS [published]`, not `{lines}`"),
+        };
+        self.on_server(&format!(
+            "cd /etc/chasquid/domains/{DOMAIN}
+openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:{bits} -out dkim:{selector}.pem
+chown root:chasquid dkim:{selector}.pem && chmod 640 dkim:{selector}.pem
+systemctl restart chasquid.service"
+        ));
+        if published {
+            let public = self.lab.on_server(&format!(
+                "openssl pkey -in /etc/chasquid/domains/{DOMAIN}/dkim:{selector}.pem -pubout -outform DER | base64 -w0"
+            ));
+            let (first, second) = public.trim().split_at(200.min(public.trim().len()));
+            self.zones.change(&format!(
+                "{selector}._domainkey.{DOMAIN} TXT 60\n| \"v=DKIM1; k=rsa; p={first}\" \"{second}\"\n"
+            ));
+        }
     }
 
     fn certificate(&mut self, lines: &str) {
@@ -335,11 +378,12 @@ impl Stage {
     }
 
     /// A second authoritative server, whose zone differs as the lines say.
-    /// `lame`: it has no such zone; `silent`: there is none.
+    /// `old`: it has an old serial, too; `lame`: it has no such zone; `silent`: there is none.
     fn second(&mut self, how: &str, lines: &str) {
         let servers = "wac.tax NS 60\n| ns1.mailctl-lab.test.\n| ns2.mailctl-lab.test.\n";
         self.zones.change(servers);
-        let text = self.zones.text(&domain(), &format!("{servers}{lines}"));
+        let old = how == "old";
+        let text = self.zones.text(&domain(), old, &format!("{servers}{lines}"));
         let address = (
             self.words["here4"].parse::<IpAddr>().expect("an address"),
             53,

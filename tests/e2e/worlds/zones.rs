@@ -54,8 +54,10 @@ impl Zones {
 
     /// Changes sets as the lines say; see tests/worlds/README.md.
     pub fn change(&mut self, lines: &str) {
-        for (key, set) in changes(lines, |key| self.usual(key)) {
-            self.put(key, &set);
+        for (zone, lines) in by_zone(lines) {
+            for (key, set) in changes(&lines, |key| self.usual(zone.as_ref(), key)) {
+                self.put(zone.as_ref(), key, &set);
+            }
         }
     }
 
@@ -95,9 +97,13 @@ impl Zones {
         left
     }
 
-    /// A zone in zone-file text, as it was, with these changes.
-    pub fn text(&self, zone: &Name, lines: &str) -> String {
-        let mut sets = self.well[zone].clone();
+    /// A zone in zone-file text, as it is or, when `old`, as it was, with these changes.
+    pub fn text(&self, zone: &Name, old: bool, lines: &str) -> String {
+        let mut sets = if old {
+            self.well[zone].clone()
+        } else {
+            self.sets(zone)
+        };
         for (key, set) in changes(lines, |key| sets.get(key).cloned().unwrap_or_default()) {
             sets.insert(key, set);
         }
@@ -142,21 +148,21 @@ impl Zones {
         sha256.expect("a DS").to_owned()
     }
 
-    fn usual(&self, key: &Key) -> Set {
-        let zone = self.zone_of(key);
+    fn usual(&self, zone: Option<&Name>, key: &Key) -> Set {
+        let zone = zone.cloned().unwrap_or_else(|| self.zone_of(key));
         self.well[&zone].get(key).cloned().unwrap_or_default()
     }
 
-    fn put(&mut self, key: Key, set: &Set) {
-        let zone = self.zone_of(&key);
-        self.patch(&zone, &key, set);
-        // A delegation stands on both sides.
-        if key.1 == "NS" && zone.fqdn() == key.0 {
-            let above = self.holding(&zone.parent().expect("a zone above"));
+    fn put(&mut self, zone: Option<&Name>, key: Key, set: &Set) {
+        let own = zone.cloned().unwrap_or_else(|| self.zone_of(&key));
+        self.patch(&own, &key, set);
+        // A delegation stands on both sides, unless one of them was named.
+        if zone.is_none() && key.1 == "NS" && own.fqdn() == key.0 {
+            let above = self.holding(&own.parent().expect("a zone above"));
             self.patch(&above, &key, set);
             self.touched.push((above, key.clone()));
         }
-        self.touched.push((zone, key));
+        self.touched.push((own, key));
     }
 
     fn zone_of(&self, key: &Key) -> Name {
@@ -195,11 +201,16 @@ impl Zones {
         let names = names.map(|zone| zone["name"].as_str().expect("a name").to_owned());
         let zones = names.map(|name| {
             let zone = Name::parse(&name).expect("a name");
-            let whole = self.send(Method::GET, &id(&zone), None);
-            let sets = whole["rrsets"].as_array().expect("sets").iter().map(read);
-            (zone, sets.collect())
+            let sets = self.sets(&zone);
+            (zone, sets)
         });
         zones.collect()
+    }
+
+    fn sets(&self, zone: &Name) -> BTreeMap<Key, Set> {
+        let whole = self.send(Method::GET, &id(zone), None);
+        let sets = whole["rrsets"].as_array().expect("sets").iter().map(read);
+        sets.collect()
     }
 
     fn send(&self, method: Method, path: &str, body: Option<Value>) -> Value {
@@ -241,6 +252,21 @@ fn read(set: &Value) -> (Key, Set) {
     values.sort();
     let ttl = set["ttl"].as_u64().expect("a number");
     ((text("name"), text("type")), Set { ttl, values })
+}
+
+/// The lines, by the zone that a line `in ZONE` names for those below it.
+fn by_zone(lines: &str) -> Vec<(Option<Name>, String)> {
+    let mut parts = vec![(None, String::new())];
+    for line in lines.lines() {
+        if let Some(zone) = line.strip_prefix("in ") {
+            let zone = Name::parse(zone).expect("a zone");
+            parts.push((Some(zone), String::new()));
+        } else if let Some((_, part)) = parts.last_mut() {
+            part.push_str(line);
+            part.push('\n');
+        }
+    }
+    parts
 }
 
 /// The sets that the lines of a `zone` block ask for.
