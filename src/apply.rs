@@ -2,6 +2,7 @@
 //! empty plan is the verification.
 
 pub mod act;
+pub mod afterwards;
 pub mod book;
 mod certify;
 pub mod keys;
@@ -14,6 +15,7 @@ use std::time::Instant;
 
 use time::OffsetDateTime;
 
+use self::afterwards::Afterwards;
 use self::stop::{Stop, unless};
 use crate::acme::Authority;
 use crate::config::Config;
@@ -48,6 +50,8 @@ pub struct Tools {
     pub by: String,
     /// Who may stop it.
     pub stop: Stop,
+    /// How the finished server is looked at from outside; `None`: not at all.
+    pub afterwards: Option<Afterwards>,
 }
 
 /// What was agreed to beforehand.
@@ -244,6 +248,10 @@ async fn finish(
                 if changed { Exit::Partial } else { Exit::Failed },
             );
         }
+    }
+    if let Some(how) = &tools.afterwards {
+        let found = afterwards::look(tools, survey, how).await?;
+        tools.report.event(&Event::Check(found));
     }
     end(tools, summary, begun, Exit::Ok)
 }

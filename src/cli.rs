@@ -105,6 +105,9 @@ pub struct Apply {
     /// Allow a class of danger that the plan names, such as adopt-mx
     #[arg(long, value_name = "CLASS")]
     pub allow: Vec<String>,
+    /// Do not look at the finished server from outside
+    #[arg(long)]
+    pub no_check: bool,
     /// How the server is reached.
     #[command(flatten)]
     pub reach: Reach,

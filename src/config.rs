@@ -55,6 +55,26 @@ pub struct Config {
     /// The resolver to ask, as `address:port`; default: the system's.
     #[schemars(with = "Option<format::Socket>")]
     pub resolver: Option<SocketAddr>,
+    /// How `check` looks, and what it leaves out.
+    #[serde(default)]
+    pub check: Check,
+}
+
+/// How the live service is looked at by `check`, and after `apply`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Check {
+    /// A mail server far away, as `host` or `host:port`: it tells a closed port there from one that is closed on the way.
+    #[schemars(with = "Option<format::FarHost>")]
+    pub far: Option<String>,
+    /// The zones of the blocklists to ask; default: the well-known ones.
+    #[schemars(with = "Option<Vec<format::DnsName>>")]
+    pub blocklists: Option<Vec<String>>,
+    /// Base URL for questions about registrations (RFC 9082); default: one that knows every registry.
+    #[schemars(with = "Option<format::HttpUrl>")]
+    pub rdap: Option<String>,
+    /// Questions or findings to leave out, such as `blocklist` or `tls.versions`.
+    pub skip: Vec<String>,
 }
 
 /// The server and how to reach it.
@@ -520,6 +540,12 @@ impl Config {
         &self.host.name.0
     }
 
+    /// The host's IPv4 address, where the file says it: `ipv4`, else the literal one of `ssh` where it is public.
+    pub fn named_ipv4(&self) -> Option<Ipv4Addr> {
+        let literal = self.host.ssh.host.parse().ok().filter(is_public);
+        self.host.ipv4.or(literal)
+    }
+
     /// The DNS provider of a domain.
     pub fn dns_of<'a>(&'a self, domain: &'a Domain) -> &'a Dns {
         domain.dns.as_ref().unwrap_or(&self.dns)
@@ -541,4 +567,13 @@ impl Config {
         names.dedup();
         names
     }
+}
+
+fn is_public(ip: &Ipv4Addr) -> bool {
+    let carrier_grade = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+    !(ip.is_private()
+        || ip.is_loopback()
+        || ip.is_link_local()
+        || ip.is_unspecified()
+        || carrier_grade)
 }

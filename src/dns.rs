@@ -6,11 +6,13 @@ mod answer;
 mod authorities;
 mod cut;
 pub(crate) mod exchange;
+mod fresh;
 mod visible;
 
 pub(crate) use answer::mnemonic;
 pub use answer::{Answer, Reply};
 pub use authorities::Authority;
+pub use fresh::Fresh;
 pub use visible::Visible;
 
 use std::collections::HashMap;
@@ -39,7 +41,8 @@ pub struct Dns(Arc<Inner>);
 
 struct Inner {
     resolvers: Vec<SocketAddr>,
-    given: bool,
+    /// The resolver that was given with its port, as opposed to the system's.
+    given: Option<SocketAddr>,
     in_flight: Semaphore,
     cuts: Mutex<HashMap<Name, Name>>,
     authorities: Mutex<HashMap<Name, Vec<Authority>>>,
@@ -55,13 +58,17 @@ impl Dns {
             Some(resolver) => vec![resolver],
             None => system_resolvers()?,
         };
-        Ok(Self(Arc::new(Inner {
+        Ok(Self::through(resolvers, resolver))
+    }
+
+    fn through(resolvers: Vec<SocketAddr>, given: Option<SocketAddr>) -> Self {
+        Self(Arc::new(Inner {
             resolvers,
-            given: resolver.is_some(),
+            given,
             in_flight: Semaphore::new(IN_FLIGHT),
             cuts: Mutex::default(),
             authorities: Mutex::default(),
-        })))
+        }))
     }
 
     /// What the resolver says of a set, aliases followed; without values where there is none.
@@ -237,9 +244,8 @@ impl Dns {
         exchange::exchange(server, question).await
     }
 
-    /// The resolver that was given with its port, as opposed to the system's.
     fn given_resolver(&self) -> Option<SocketAddr> {
-        self.0.resolvers.first().copied().filter(|_| self.0.given)
+        self.0.given
     }
 
     fn remembered_cut(&self, name: &Name) -> Option<Name> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use crate::check::{self, Verdict};
 use crate::render::{self, Document, Paint};
 use crate::resource::Sign;
 
@@ -56,6 +57,8 @@ pub enum Event {
         /// What to do.
         hint: Option<String>,
     },
+    /// What was found from outside once everything was applied.
+    Check(check::Report),
     /// The end.
     Summary(Summary),
 }
@@ -134,6 +137,11 @@ impl Report for Lines {
             }
             Event::ChangeFailed { .. } => say(&failed(event, self.paint)),
             Event::Note { id, text } if self.verbose => say(&format!("  {id}: {text}")),
+            Event::Check(found) => {
+                if let Some(text) = seen_from_outside(found, self) {
+                    say(&text);
+                }
+            }
             Event::Summary(summary) => say(&ending(summary, self.paint, self.quiet)),
             _ => {}
         }
@@ -194,7 +202,9 @@ impl Report for Bars {
                 }
                 self.bars.suspend(|| self.lines.event(event));
             }
-            Event::Plan(_) | Event::Summary(_) => self.bars.suspend(|| self.lines.event(event)),
+            Event::Plan(_) | Event::Check(_) | Event::Summary(_) => {
+                self.bars.suspend(|| self.lines.event(event))
+            }
         }
     }
 }
@@ -208,6 +218,21 @@ fn failed(event: &Event, paint: Paint) -> String {
         .map(|h| format!("\n    do: {h}"))
         .unwrap_or_default();
     format!("  {} {id}: {error}{hint}", paint.with("31", "failed"))
+}
+
+/// What is to be minded, and how much there was; nothing where it is quiet and all is well.
+fn seen_from_outside(found: &check::Report, lines: &Lines) -> Option<String> {
+    let mut minded = found.clone();
+    let to_mind = |verdict| matches!(verdict, Verdict::Warn | Verdict::Fail);
+    minded.results.retain(|finding| to_mind(finding.verdict));
+    if lines.quiet && !found.fails() {
+        return None;
+    }
+    let text = check::render::text(&minded, lines.paint, lines.width, true);
+    Some(format!(
+        "\nSeen from outside, as `mailctl check` shows in full:\n{}\n",
+        text.trim_end()
+    ))
 }
 
 fn ending(summary: &Summary, paint: Paint, quiet: bool) -> String {

@@ -165,7 +165,7 @@ impl Report for Told {
                 ));
             }
             Event::ChangeWaits { id } => self.0.add(format!("waits {id}")),
-            Event::Note { .. } | Event::Plan(_) | Event::Summary(_) => {}
+            Event::Note { .. } | Event::Plan(_) | Event::Check(_) | Event::Summary(_) => {}
         }
     }
 }
@@ -214,6 +214,7 @@ impl Stage {
             now: OffsetDateTime::now_utc,
             by: "somebody@somewhere".into(),
             stop: Stop::default(),
+            afterwards: None,
         };
         Self { log, server, tools }
     }

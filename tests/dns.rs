@@ -553,3 +553,56 @@ async fn the_resolver_for_libraries_asks_the_same_server() {
         ["192.0.2.9".parse::<IpAddr>().expect("an address")]
     );
 }
+
+#[tokio::test]
+async fn a_name_is_not_remembered_as_absent_because_its_zone_was_looked_for() {
+    let Some(world) = World::start().await else {
+        return;
+    };
+    let want = set("_late.example.test", RType::Txt, 300, &["here"]);
+    let zone = world.dns.zone_of(&want.key.name).await.expect("a zone");
+    assert_eq!(zone, name("example.test"));
+    for server in [&world.first, &world.second] {
+        write_at(&server.dns.to_string(), &world.dns, &want).await;
+    }
+    let seen = world.dns.resolve(&want.key).await.expect("an answer");
+    assert_eq!(seen.values, want.values);
+}
+
+#[tokio::test]
+async fn fresh_eyes_see_past_the_resolver() {
+    let Some(world) = World::start().await else {
+        return;
+    };
+    let want = set("_late.example.test", RType::Txt, 300, &["here"]);
+    // The resolver has learnt that it is absent.
+    let before = world.dns.resolve(&want.key).await.expect("an answer");
+    assert!(before.values.is_empty());
+    for server in [&world.first, &world.second] {
+        write_at(&server.dns.to_string(), &world.dns, &want).await;
+    }
+    let remembered = world.dns.resolve(&want.key).await.expect("an answer");
+    assert!(
+        remembered.values.is_empty(),
+        "the resolver is not asked anew"
+    );
+    let fresh = world.dns.fresh(vec![name("example.test")]).await;
+    let fresh = fresh.expect("a forwarder");
+    let seen = fresh.dns().resolve(&want.key).await.expect("an answer");
+    assert_eq!(seen.values, want.values);
+    // What is elsewhere, or an alias, is the resolver's to answer.
+    for (owner, value) in [
+        ("www.half.test", "192.0.2.9"),
+        ("alias.example.test", "192.0.2.9"),
+    ] {
+        let seen = fresh.dns().resolve(&key(owner, RType::A)).await;
+        let seen = seen.expect("an answer");
+        assert!(seen.values.contains(value), "{owner}: {seen:?}");
+    }
+    // Libraries are led there too, and long answers arrive.
+    let resolver = fresh.dns().resolver().expect("a resolver");
+    for owner in ["_late.example.test.", "long.example.test."] {
+        let found = resolver.txt_lookup(owner).await.expect("an answer");
+        assert!(!found.answers().is_empty(), "{owner}");
+    }
+}

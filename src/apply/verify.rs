@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Tools, act::VISIBLE_WITHIN};
+use super::{Tools, act::VISIBLE_WITHIN, afterwards::rrsets};
 use crate::failure::Result;
 use crate::record::{Name, Rrset};
-use crate::resource::Probe;
 use crate::survey::Survey;
 
 /// Waits until each set that was seen is answered by every authoritative
@@ -16,16 +15,7 @@ use crate::survey::Survey;
 /// Which server still answers something else.
 pub async fn records(tools: &Tools, survey: &Survey) -> Result<bool> {
     let mut by_zone: BTreeMap<&Name, Vec<&Rrset>> = BTreeMap::new();
-    let probes = survey.resources.iter().flat_map(|r| r.probes());
-    let sets: Vec<(Name, Rrset)> = probes
-        .filter_map(|probe| match &probe {
-            Probe::Rrset(holder, key) => survey
-                .seen
-                .rrset(holder, key)
-                .ok()
-                .map(|(apex, set, _)| (apex.clone(), set.clone())),
-            _ => None,
-        })
+    let sets: Vec<(Name, Rrset)> = rrsets(survey)
         .filter(|(_, set)| !set.values.is_empty())
         .collect();
     for (apex, set) in &sets {

@@ -32,7 +32,7 @@ impl Expected {
     /// What mail.yaml says of a domain; `None` where it is not in it.
     pub fn from_config(config: &Config, domain: &Name) -> Option<Self> {
         let (_, wish) = config.domains.iter().find(|(name, _)| name.0 == *domain)?;
-        let four = config.host.ipv4.map(IpAddr::from);
+        let four = config.named_ipv4().map(IpAddr::from);
         let six = match config.host.ipv6 {
             Some(Ipv6Wish::Address(address, _)) => Some(IpAddr::from(address)),
             _ => None,

@@ -2,14 +2,18 @@
 //! was found out already.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use time::OffsetDateTime;
 
 use super::memo::Memo;
+use crate::config::Config;
 use crate::dns::{Dns, Reply};
+use crate::failure::{Context, Failure, Result};
 use crate::record::{Name, RType, RrsetKey};
 
 /// How the looking is done; everything that does not come from the domains themselves.
@@ -58,10 +62,44 @@ impl Settings {
             now,
         }
     }
+
+    /// With what mail.yaml says.
+    ///
+    /// # Errors
+    /// When the trust anchor of a private authority cannot be read.
+    pub fn with(mut self, config: &Config) -> Result<Self> {
+        let wish = &config.check;
+        if let Some(far) = &wish.far {
+            self.far.clone_from(far);
+        }
+        if let Some(rdap) = &wish.rdap {
+            self.rdap = rdap.trim_end_matches('/').to_owned();
+        }
+        self.blocklists.clone_from(&wish.blocklists);
+        if let Some(root) = &config.certificates.root {
+            self.roots.extend(anchors(root)?);
+        }
+        Ok(self)
+    }
+}
+
+/// The trust anchors in a PEM file.
+///
+/// # Errors
+/// When it cannot be read, or holds none.
+pub fn anchors(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let what = || format!("the trust anchors in {} cannot be read", path.display());
+    let pem = std::fs::read(path).with_context(what)?;
+    let roots: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let roots = roots.map_err(|e| Failure::new(what()).because(format!("{e:?}")))?;
+    if roots.is_empty() {
+        return Err(Failure::new(what()).because("there is no certificate in it"));
+    }
+    Ok(roots)
 }
 
 /// An answer, or why there is none: that says nothing about the set.
-pub type Looked = Result<Arc<Reply>, String>;
+pub type Looked = std::result::Result<Arc<Reply>, String>;
 
 /// What all questions share.
 pub struct Outside {
@@ -99,7 +137,7 @@ impl Outside {
     ///
     /// # Errors
     /// Why they could not be learnt.
-    pub async fn addresses(&self, host: &Name) -> Result<Vec<IpAddr>, String> {
+    pub async fn addresses(&self, host: &Name) -> std::result::Result<Vec<IpAddr>, String> {
         let (four, six) = tokio::join!(self.lookup(host, RType::A), self.lookup(host, RType::Aaaa));
         let (four, six) = (four?, six?);
         let values = four.values.iter().chain(&six.values);

@@ -60,6 +60,9 @@ pub fn run(cli: &Cli, options: &Apply) -> Result<Exit> {
     };
     let tools = Tools {
         authority: session.authority()?,
+        afterwards: (!options.no_check)
+            .then(|| session.afterwards())
+            .transpose()?,
         world: session.world,
         config: session.config,
         vault: session.vault,

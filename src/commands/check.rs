@@ -1,21 +1,19 @@
 //! `mailctl check`: the live service from outside, as a receiver sees it.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 
 use super::setup;
+use crate::check::outside::anchors;
 use crate::check::{self, Choice, Expected, Outside, Report, Settings, render};
 use crate::cli::{Check, Cli, Format};
 use crate::config::Config;
 use crate::dns::Dns;
 use crate::failure::{Context, Exit, Failure, Result};
 use crate::record::Name;
-use crate::remote::wait;
+use crate::remote::{Remote, wait};
 use crate::report::say;
 
 /// Runs the verb.
@@ -23,7 +21,7 @@ use crate::report::say;
 /// # Errors
 /// When a domain is none, mail.yaml is unsound, or no resolver is known.
 pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
-    let choice = Choice {
+    let mut choice = Choice {
         only: options.only.clone(),
         skip: options.skip.clone(),
     };
@@ -33,28 +31,32 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
     }
     let limit = wait::parse_duration(&options.timeout).map_err(Failure::new)?;
     let config = known(cli, options)?.map(Arc::new);
+    if let Some(config) = &config {
+        choice.skip.extend(config.check.skip.clone());
+    }
     let domains = domains(options, config.as_deref())?;
-    let runtime = Runtime::new().context("no threads can be started")?;
-    let given = options
-        .resolver
-        .or_else(|| config.as_ref().and_then(|config| config.resolver));
-    let dns = {
-        let _inside = runtime.enter();
-        Dns::new(given)?
-    };
+    let Place {
+        dns,
+        remote,
+        runtime,
+    } = place(cli, options, config.clone())?;
     let mut settings = Settings::new(OffsetDateTime::now_utc());
+    if let Some(config) = &config {
+        settings = settings.with(config)?;
+    }
     settings.patience = settings.patience.min(limit);
     settings.selectors.clone_from(&options.selector);
     if let Some(far) = &options.far {
         settings.far.clone_from(far);
     }
     if let Some(path) = &options.roots {
-        settings.roots = roots(path)?;
+        settings.roots.extend(anchors(path)?);
     }
     let outside = Arc::new(Outside::new(dns, settings));
     let expected = |domain: &Name| -> Option<Arc<Expected>> {
-        let config = config.as_ref()?;
-        Expected::from_config(config, domain).map(Arc::new)
+        let mut expected = Expected::from_config(config.as_deref()?, domain)?;
+        expected.server.clone_from(&remote);
+        Some(Arc::new(expected))
     };
     let domains: Vec<_> = domains
         .into_iter()
@@ -74,10 +76,50 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
     })
 }
 
+/// Where the looking is done from.
+struct Place {
+    dns: Dns,
+    /// The server, with a login.
+    remote: Option<Arc<dyn Remote>>,
+    runtime: Runtime,
+}
+
+fn place(cli: &Cli, options: &Check, config: Option<Arc<Config>>) -> Result<Place> {
+    if options.login {
+        let config = config.ok_or_else(|| {
+            Failure::new("there is no server to log in to").hint("name its mail.yaml with -f FILE")
+        })?;
+        let login = setup::Login::of(cli, config, &options.reach)?;
+        return Ok(Place {
+            dns: match options.resolver {
+                Some(_) => Dns::new(options.resolver)?,
+                None => login.dns,
+            },
+            remote: Some(login.remote),
+            runtime: login.runtime,
+        });
+    }
+    let runtime = Runtime::new().context("no threads can be started")?;
+    let given = config.and_then(|config| config.resolver);
+    let dns = {
+        let _inside = runtime.enter();
+        Dns::new(options.resolver.or(given))?
+    };
+    Ok(Place {
+        dns,
+        remote: None,
+        runtime,
+    })
+}
+
 /// mail.yaml, which domains that are named on the command line do without.
 fn known(cli: &Cli, options: &Check) -> Result<Option<Config>> {
     let there = cli.file.is_some() || setup::file(cli).is_ok();
+    if options.login {
+        return setup::config(cli).map(Some);
+    }
     if there || options.domains.is_empty() {
+        // None of its secrets is needed.
         return setup::config_to_rehearse(cli).map(Some);
     }
     Ok(None)
@@ -102,17 +144,6 @@ fn domains(options: &Check, config: Option<&Config>) -> Result<Vec<Name>> {
         );
     }
     Ok(domains)
-}
-
-fn roots(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let what = || format!("the trust anchors in {} cannot be read", path.display());
-    let pem = std::fs::read(path).with_context(what)?;
-    let roots: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let roots = roots.map_err(|e| Failure::new(what()).because(format!("{e:?}")))?;
-    if roots.is_empty() {
-        return Err(Failure::new(what()).because("there is no certificate in it"));
-    }
-    Ok(roots)
 }
 
 fn show(cli: &Cli, format: Format, report: &Report) -> Result<()> {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -150,6 +152,17 @@ impl Rehearsal<'_> {
         Session::of(self.cli, config.clone(), &Reach::default())
     }
 
+    /// What this world's authority issues is trusted in it.
+    fn roots(&self) -> Result<Vec<CertificateDer<'static>>> {
+        let pem = self.world.authority().issuing_root();
+        let root = CertificateDer::from_pem_slice(pem.as_bytes());
+        let root = root.map_err(|e| {
+            Failure::new("the root of the rehearsal's authority cannot be read")
+                .because(format!("{e:?}"))
+        })?;
+        Ok(vec![root])
+    }
+
     fn show_plan(&self, document: &Document) {
         if !self.cli.json && !self.cli.quiet {
             let lines = setup::lines(self.cli);
@@ -162,8 +175,11 @@ impl Rehearsal<'_> {
             inner: setup::reporter(self.cli),
             last: std::sync::Mutex::default(),
         });
+        let mut afterwards = session.afterwards()?;
+        afterwards.settings.roots = self.roots()?;
         let tools = Tools {
             authority: session.authority()?,
+            afterwards: Some(afterwards),
             world: session.world,
             config: session.config,
             vault: session.vault,

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 
 use super::ask::Terminal;
 use crate::acme::{self, Authority};
+use crate::apply::afterwards::Afterwards;
 use crate::catalogue::{self, Kind};
+use crate::check::{self, Choice};
 use crate::cli::{Cli, Reach, When};
 use crate::config::surroundings::Here;
 use crate::config::{self, Config};
@@ -32,6 +35,8 @@ use crate::zone::{self, Settings, Zone};
 
 /// Columns where there is no terminal to say so.
 const WIDTH: usize = 120;
+/// How long one question of the last step of an apply may take.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// The server of mail.yaml, logged in to; nobody else is asked for anything.
 pub struct Login {
@@ -141,6 +146,21 @@ impl Session {
             OffsetDateTime::now_utc(),
         );
         Ok(Document::from(&self.runtime.block_on(looked)?.plan))
+    }
+
+    /// How the finished server is looked at.
+    ///
+    /// # Errors
+    /// When the trust anchor of a private authority cannot be read.
+    pub fn afterwards(&self) -> Result<Afterwards> {
+        Ok(Afterwards {
+            settings: check::Settings::new(OffsetDateTime::now_utc()).with(&self.config)?,
+            choice: Choice {
+                only: Vec::new(),
+                skip: self.config.check.skip.clone(),
+            },
+            limit: LOOK,
+        })
     }
 
     /// Who certifies.

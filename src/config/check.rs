@@ -7,6 +7,7 @@ mod authority;
 mod domains;
 mod forwarding;
 mod later;
+mod looking;
 mod network;
 mod providers;
 mod records;
@@ -31,6 +32,7 @@ const RULES: &[fn(&mut Findings<'_>)] = &[
     providers::check,
     secrets::check,
     later::check,
+    looking::check,
 ];
 
 /// What is wrong with the configuration, as far as it can be said without

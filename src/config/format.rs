@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use self::machine::{host_key, host_port, interface, locale, package, socket, timezone};
 use self::outside::{
-    authority, certificate_name, dns_name, failure_options, sha256, tsig_algorithm, url,
+    authority, certificate_name, dns_name, failure_options, far_host, sha256, tsig_algorithm, url,
 };
 use super::address::{Address, own_local_part};
 use super::word::{HostName, Ipv6Wish, Rotation, SecretRef, SshTarget};
@@ -78,6 +78,7 @@ formats! {
     Package "package" "htop" package;
     Command "command" "nginx -s reload" |t: &str| known(!t.trim().is_empty(), || "the command is empty".into());
     HostPort "host-port" "127.0.0.1:53" host_port;
+    FarHost "far-host" "mx.example.com:25" far_host;
     FailureOptions "dmarc-fo" "1" failure_options;
     CertificateName "certificate-name" "*.example.com" certificate_name;
     Authority "authority" "letsencrypt" authority;
@@ -125,6 +126,8 @@ mod tests {
             ("package", "Htop"),
             ("command", "  "),
             ("host-port", "2001:db8::1:53"),
+            ("far-host", "mx.example.com:0x19"),
+            ("far-host", "mx"),
             ("dmarc-fo", "1:x"),
             ("dmarc-fo", "1:1"),
             ("certificate-name", "a.*.example.com"),

@@ -2,6 +2,7 @@
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::{RData, RecordType};
+use tokio::task::JoinSet;
 
 use super::{Dns, answer};
 use crate::failure::{Failure, Result};
@@ -17,6 +18,42 @@ impl Dns {
         if let Some(apex) = self.remembered_cut(name) {
             return Ok(apex);
         }
+        if let Some(apex) = self.cut_above(name).await {
+            self.remember_cut(name, &apex);
+            return Ok(apex);
+        }
+        self.cut_by_resolver(name).await
+    }
+
+    /// The cut as the servers of the zone above know it: a resolver that is
+    /// asked for a name which is not there yet remembers that, for all types,
+    /// and whoever looks for the new record through it would not find it
+    /// (RFC 2308 section 5). `None` where they do not know.
+    async fn cut_above(&self, name: &Name) -> Option<Name> {
+        // The reverse tree has too many levels to be asked one by one.
+        let parent = name
+            .parent()
+            .filter(|up| up.as_str().contains('.') && !up.as_str().ends_with(".arpa"))?;
+        let above = Box::pin(self.zone_of(&parent)).await.ok()?;
+        let key = RrsetKey::new(name.clone(), RType::Soa);
+        let mut asked = JoinSet::new();
+        for authority in self.authorities(&above).await.ok()? {
+            if !authority.recursive {
+                let (dns, key) = (self.clone(), key.clone());
+                asked.spawn(async move { dns.ask_whole(&authority, &key).await });
+            }
+        }
+        while let Some(done) = asked.join_next().await {
+            // Without authority it answers for a name that is a zone elsewhere.
+            if let Ok(Ok(answer)) = done {
+                let own = !answer.set.values.is_empty() && answer.cname.is_none();
+                return Some(if own { name.clone() } else { above });
+            }
+        }
+        None
+    }
+
+    async fn cut_by_resolver(&self, name: &Name) -> Result<Name> {
         let mut at = name.clone();
         loop {
             let key = RrsetKey::new(at.clone(), RType::Soa);

@@ -34,12 +34,6 @@ impl Addresses {
 /// mail.yaml's addresses, else the literal one of `ssh` where it is public, else the host's own.
 pub fn addresses(wish: &Wish) -> Addresses {
     let host = &wish.config.host;
-    let literal = host
-        .ssh
-        .host
-        .parse::<std::net::Ipv4Addr>()
-        .ok()
-        .filter(is_public);
     let v6 = match host.ipv6 {
         Some(Ipv6Wish::None) => None,
         Some(Ipv6Wish::Address(address, _)) => Some(address),
@@ -52,7 +46,7 @@ pub fn addresses(wish: &Wish) -> Addresses {
             .or_else(|| published_v6(wish)),
     };
     Addresses {
-        v4: host.ipv4.or(literal).or(wish.facts.ipv4),
+        v4: wish.config.named_ipv4().or(wish.facts.ipv4),
         v6,
     }
 }
@@ -63,15 +57,6 @@ fn published_v6(wish: &Wish) -> Option<std::net::Ipv6Addr> {
         Made::Value { key: of, value } if *of == key => value.parse().ok(),
         _ => None,
     })
-}
-
-fn is_public(ip: &std::net::Ipv4Addr) -> bool {
-    let carrier_grade = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
-    !(ip.is_private()
-        || ip.is_loopback()
-        || ip.is_link_local()
-        || ip.is_unspecified()
-        || carrier_grade)
 }
 
 /// Who holds a name: the domain above it that has a provider of its own, else the default one.

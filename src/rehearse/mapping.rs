@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::World;
+use super::names::far_name;
 use crate::config::{Config, Dns, HostName, Ipv6Wish, Ptr, SecretRef, SshTarget};
 use crate::record::Name;
 use crate::secret::Secret;
@@ -105,6 +106,9 @@ pub fn mapped(config: &Config, world: &World, secrets: &Path) -> Config {
     mapped.certificates.authority = world.authority().directory();
     mapped.certificates.root = Some(world.authority().root().to_owned());
     mapped.certificates.reload.clear();
+    // Nobody outside is asked: not for blocklists, not for registrations.
+    mapped.check.far = Some(far_name().to_string());
+    mapped.check.skip.push("registration".into());
     mapped.resolver = Some(world.resolver().address());
     mapped.secrets = secrets.to_owned();
     mapped

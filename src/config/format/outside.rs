@@ -29,6 +29,14 @@ pub(super) fn dns_name(text: &str) -> Result<(), String> {
     })
 }
 
+pub(super) fn far_host(text: &str) -> Result<(), String> {
+    let (name, port) = text.split_once(':').unwrap_or((text, "25"));
+    known(port.parse::<u16>().is_ok_and(|port| port > 0), || {
+        format!("`{port}` is no port: 1 to 65535 is wanted")
+    })?;
+    dns_name(name)
+}
+
 pub(super) fn url(text: &str, schemes: &[&str]) -> Result<(), String> {
     let url = reqwest::Url::parse(text)
         .map_err(|_| format!("`{text}` is no URL such as `{}://example.com/`", schemes[0]))?;
