@@ -131,21 +131,30 @@ pub struct Tally {
     pub skip: usize,
 }
 
+impl Tally {
+    /// Of these findings.
+    pub fn of<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Self {
+        let mut tally = Self::default();
+        for finding in findings {
+            *match finding.verdict {
+                Verdict::Pass => &mut tally.pass,
+                Verdict::Warn => &mut tally.warn,
+                Verdict::Fail => &mut tally.fail,
+                Verdict::Skip => &mut tally.skip,
+            } += 1;
+        }
+        tally
+    }
+}
+
 impl Report {
     /// Findings as a document.
     pub fn new(domains: Vec<String>, results: Vec<Finding>) -> Self {
-        let count = |verdict| results.iter().filter(|f| f.verdict == verdict).count();
-        let summary = Tally {
-            pass: count(Verdict::Pass),
-            warn: count(Verdict::Warn),
-            fail: count(Verdict::Fail),
-            skip: count(Verdict::Skip),
-        };
         Self {
             schema: SCHEMA,
             domains,
+            summary: Tally::of(&results),
             results,
-            summary,
         }
     }
 

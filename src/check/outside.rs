@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use time::OffsetDateTime;
 
 use super::memo::Memo;
+use super::wire::Wire;
 use crate::config::Config;
 use crate::dns::{Dns, Reply};
 use crate::failure::{Context, Failure, Result};
@@ -19,7 +20,7 @@ use crate::record::{Name, RType, RrsetKey};
 /// How the looking is done; everything that does not come from the domains themselves.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How long one conversation with a server may take.
+    /// How long one step of a conversation with a server may take.
     pub patience: Duration,
     /// The name that mail servers are greeted with.
     pub ehlo: String,
@@ -108,6 +109,7 @@ pub struct Outside {
     /// How the looking is done.
     pub settings: Settings,
     replies: Memo<RrsetKey, Looked>,
+    pub(super) wire: Wire,
 }
 
 impl Outside {
@@ -117,6 +119,7 @@ impl Outside {
             dns,
             settings,
             replies: Memo::default(),
+            wire: Wire::default(),
         }
     }
 

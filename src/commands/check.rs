@@ -10,8 +10,10 @@ use crate::check::outside::anchors;
 use crate::check::{self, Choice, Expected, Outside, Report, Settings, render};
 use crate::cli::{Check, Cli, Format};
 use crate::config::Config;
+use crate::config::surroundings::{Here, Surroundings};
 use crate::dns::Dns;
 use crate::failure::{Context, Exit, Failure, Result};
+use crate::random;
 use crate::record::Name;
 use crate::remote::{Remote, wait};
 use crate::report::say;
@@ -40,7 +42,8 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
         remote,
         runtime,
     } = place(cli, options, config.clone())?;
-    let mut settings = Settings::new(OffsetDateTime::now_utc());
+    let now = OffsetDateTime::now_utc();
+    let mut settings = Settings::new(now);
     if let Some(config) = &config {
         settings = settings.with(config)?;
     }
@@ -68,7 +71,7 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
     let report = runtime.block_on(check::check(&outside, &domains, &choice, limit));
     // Nobody waits for what a question left behind.
     runtime.shutdown_background();
-    show(cli, options.format, &report)?;
+    show(cli, options.format, &report, now)?;
     Ok(if report.fails() {
         Exit::Failed
     } else {
@@ -146,17 +149,35 @@ fn domains(options: &Check, config: Option<&Config>) -> Result<Vec<Name>> {
     Ok(domains)
 }
 
-fn show(cli: &Cli, format: Format, report: &Report) -> Result<()> {
+fn show(cli: &Cli, format: Format, report: &Report, now: OffsetDateTime) -> Result<()> {
     let format = if cli.json { Format::Json } else { format };
-    match format {
+    let text = match format {
+        Format::Text => return table(cli, report, on_github(&Here)),
         Format::Json => {
             let json = serde_json::to_string_pretty(report);
-            say(&json.context("the findings could not be written")?);
+            json.context("the findings could not be written")?
         }
-        _ => {
-            let lines = setup::lines(cli);
-            say(render::text(report, lines.paint, lines.width, cli.quiet).trim_end());
-        }
-    }
+        Format::Html => render::html(report, now)?,
+        Format::Junit => render::junit(report).context("the findings could not be written")?,
+        Format::Github => render::annotations(report) + &render::tally(report.summary),
+    };
+    say(text.trim_end());
     Ok(())
+}
+
+/// For people; in a GitHub workflow the annotations stand below it.
+fn table(cli: &Cli, report: &Report, on_github: bool) -> Result<()> {
+    let lines = setup::lines(cli);
+    let mut text = render::text(report, lines.paint, lines.width, cli.quiet);
+    if on_github {
+        let token = u128::from_ne_bytes(random::octets()?);
+        text = render::without_commands(&text, &format!("{token:032x}"));
+        text.push_str(&render::annotations(report));
+    }
+    say(text.trim_end());
+    Ok(())
+}
+
+fn on_github(around: &dyn Surroundings) -> bool {
+    around.variable("GITHUB_ACTIONS").as_deref() == Some("true")
 }

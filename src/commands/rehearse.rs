@@ -1,7 +1,7 @@
 //! `mailctl rehearse`: the whole way on this machine, with a throw-away server.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use rustls::pki_types::CertificateDer;
@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use super::setup::{self, Session};
 use crate::apply::stop::Stop;
 use crate::apply::{Consent, Tools, apply};
+use crate::check;
 use crate::cli::{Cli, Reach, Rehearse};
 use crate::config::Config;
 use crate::failure::{Exit, Failure, Result};
@@ -95,8 +96,16 @@ impl Rehearsal<'_> {
         let document = session.plan()?;
         self.show_plan(&document);
         (self.tell)("applying");
-        let applied = self.apply(session);
+        let report = Arc::new(Counting {
+            inner: setup::reporter(self.cli),
+            last: Mutex::default(),
+            seen: Mutex::default(),
+        });
+        let applied = self.apply(session, report.clone());
         self.answers.push(Answer::of("apply", applied));
+        if let Some(seen) = report.seen() {
+            self.answers.push(Answer::of("seen from outside", seen));
+        }
 
         let session = self.session(&mapped)?;
         let second = session.plan()?;
@@ -170,11 +179,7 @@ impl Rehearsal<'_> {
         }
     }
 
-    fn apply(&self, session: Session) -> Result<String> {
-        let report: Arc<Counting> = Arc::new(Counting {
-            inner: setup::reporter(self.cli),
-            last: std::sync::Mutex::default(),
-        });
+    fn apply(&self, session: Session, report: Arc<Counting>) -> Result<String> {
         let mut afterwards = session.afterwards()?;
         afterwards.settings.roots = self.roots()?;
         let tools = Tools {
@@ -206,24 +211,40 @@ impl Rehearsal<'_> {
 /// Passes events on and remembers how it ended.
 struct Counting {
     inner: Arc<dyn Report>,
-    last: std::sync::Mutex<String>,
+    last: Mutex<String>,
+    seen: Mutex<Option<check::Report>>,
 }
 
 impl Counting {
     fn told(&self) -> String {
         self.last
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// What was found from outside, in one line.
+    fn seen(&self) -> Option<Result<String>> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = seen.as_ref()?;
+        let failing = seen
+            .results
+            .iter()
+            .filter(|f| f.verdict == check::Verdict::Fail);
+        let failing: Vec<String> = failing
+            .map(|f| format!("{} of {}: {}", f.id, f.subject, f.found))
+            .collect();
+        Some(if failing.is_empty() {
+            Ok(check::render::tally(seen.summary).trim_end().to_owned())
+        } else {
+            Err(Failure::new(failing.join("; ")))
+        })
     }
 }
 
 impl Report for Counting {
     fn event(&self, event: &Event) {
-        let mut last = self
-            .last
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Summary(summary) => {
                 if summary.outcome == "applied" {
@@ -240,6 +261,10 @@ impl Report for Counting {
                 }
                 // The rehearsal's own report is the ending.
                 return;
+            }
+            Event::Check(seen) => {
+                let mut kept = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                *kept = Some(seen.clone());
             }
             Event::ChangeFailed { id, error, .. } => *last = format!("{id}: {error}"),
             _ => {}
