@@ -16,6 +16,7 @@ mod zones;
 
 use std::collections::BTreeMap;
 use std::env;
+use std::thread;
 
 use mailctl::check::Finding;
 use mailctl::record::{Name, RType, Rrset, RrsetKey};
@@ -73,6 +74,7 @@ fn run(test: &str, names: &[&str]) {
             if !here || !world.title.contains(&only) {
                 continue;
             }
+            let _told = Told(format!("{name}: {}", world.title));
             let lines = if is_healthy {
                 look(&stage, &world, None, &healthy)
             } else {
@@ -101,6 +103,17 @@ fn run(test: &str, names: &[&str]) {
     assert_eq!(verdicts(&stage.check()), verdicts(&healthy), "all undone");
     assert!(differences.is_empty(), "\n{}", differences.join("\n"));
     stage.lab.world.stop().expect("nothing is left");
+}
+
+/// Which world it was in, where a step of it fails.
+struct Told(String);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("this was {}", self.0);
+        }
+    }
 }
 
 /// How a world looks.

@@ -365,10 +365,13 @@ systemctl restart chasquid.service"
     }
 
     fn chain(&mut self, name: &str, hook: &str, rules: &str) {
+        if rules.is_empty() {
+            return;
+        }
         self.filtered = true;
         let table = self.table();
         nft(&format!(
-            "table inet {table} {{ chain {name} {{ {hook}\n{rules} }} }}"
+            "table inet {table} {{ chain {name} {{ {hook}\n{rules}}} }}"
         ));
     }
 
@@ -383,7 +386,9 @@ systemctl restart chasquid.service"
         let servers = "wac.tax NS 60\n| ns1.mailctl-lab.test.\n| ns2.mailctl-lab.test.\n";
         self.zones.change(servers);
         let old = how == "old";
-        let text = self.zones.text(&domain(), old, &format!("{servers}{lines}"));
+        let text = self
+            .zones
+            .text(&domain(), old, &format!("{servers}{lines}"));
         let address = (
             self.words["here4"].parse::<IpAddr>().expect("an address"),
             53,
