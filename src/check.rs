@@ -5,13 +5,20 @@
 //! world once for whatever several questions want to know, and answers with
 //! [`Finding`]s. All questions of all domains run at once.
 
+pub mod blocklist;
 pub mod expected;
 pub mod finding;
+pub mod host;
 pub mod memo;
+pub mod mx;
 pub mod outside;
+pub mod registration;
 pub mod render;
+pub mod resolver;
+pub mod special;
 pub mod view;
 pub mod wire;
+pub mod zone;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -45,7 +52,14 @@ pub struct Question {
 pub type Ask = for<'a> fn(&'a View) -> Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'a>>;
 
 /// All questions, in the order in which their findings are shown.
-pub const QUESTIONS: &[Question] = &[];
+pub const QUESTIONS: &[Question] = &[
+    resolver::QUESTION,
+    registration::QUESTION,
+    zone::QUESTION,
+    mx::QUESTION,
+    host::QUESTION,
+    blocklist::QUESTION,
+];
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.
 #[derive(Clone, Debug, Default)]

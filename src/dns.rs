@@ -5,6 +5,7 @@ mod alias;
 mod answer;
 mod authorities;
 mod cut;
+mod delegation;
 pub(crate) mod exchange;
 mod fresh;
 mod visible;
@@ -12,6 +13,7 @@ mod visible;
 pub(crate) use answer::mnemonic;
 pub use answer::{Answer, Reply};
 pub use authorities::Authority;
+pub use delegation::{Delegation, Server};
 pub use fresh::Fresh;
 pub use visible::Visible;
 
@@ -59,6 +61,11 @@ impl Dns {
             None => system_resolvers()?,
         };
         Ok(Self::through(resolvers, resolver))
+    }
+
+    /// The resolvers, in the order in which they are asked.
+    pub fn resolvers(&self) -> &[SocketAddr] {
+        &self.0.resolvers
     }
 
     fn through(resolvers: Vec<SocketAddr>, given: Option<SocketAddr>) -> Self {

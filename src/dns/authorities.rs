@@ -122,7 +122,8 @@ impl Dns {
         }
     }
 
-    async fn asked_at(&self, name: &Name, ip: IpAddr, zone: &Name) -> Authority {
+    /// How the server at an address is asked; see [`Dns::authorities`].
+    pub(super) async fn asked_at(&self, name: &Name, ip: IpAddr, zone: &Name) -> Authority {
         let usual = SocketAddr::new(ip, 53);
         let Some(resolver) = self
             .given_resolver()

@@ -54,6 +54,20 @@ impl Dns {
     }
 
     async fn cut_by_resolver(&self, name: &Name) -> Result<Name> {
+        let apex = self.closest_zone(name).await?;
+        if above_registrations(&apex) {
+            return Err(not_delegated(name, &apex));
+        }
+        self.remember_cut(name, &apex);
+        Ok(apex)
+    }
+
+    /// The apex of the zone that holds `name` as the resolver knows it, be it a
+    /// top-level domain or the root.
+    ///
+    /// # Errors
+    /// When the resolver fails.
+    pub async fn closest_zone(&self, name: &Name) -> Result<Name> {
         let mut at = name.clone();
         loop {
             let key = RrsetKey::new(at.clone(), RType::Soa);
@@ -62,10 +76,6 @@ impl Dns {
                 e.hint("is the zone delegated to name servers that answer for it? `dig +trace` shows where it ends")
             })?;
             if let Some(apex) = apex_in(&message, &at) {
-                if above_registrations(&apex) {
-                    return Err(not_delegated(name, &apex));
-                }
-                self.remember_cut(name, &apex);
                 return Ok(apex);
             }
             at = at
