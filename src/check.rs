@@ -16,6 +16,10 @@ pub mod registration;
 pub mod render;
 pub mod resolver;
 pub mod special;
+pub mod outbound;
+pub mod relay;
+pub mod smtp;
+pub mod tls;
 pub mod view;
 pub mod wire;
 pub mod zone;
@@ -59,6 +63,10 @@ pub const QUESTIONS: &[Question] = &[
     mx::QUESTION,
     host::QUESTION,
     blocklist::QUESTION,
+    smtp::QUESTION,
+    tls::QUESTION,
+    relay::QUESTION,
+    outbound::QUESTION,
 ];
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.

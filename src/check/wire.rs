@@ -1,8 +1,10 @@
 //! One port of one mail server, as a client finds it: the greeting, what EHLO
 //! says before and after TLS, and how TLS is done. Asked once for all questions.
 
+mod hello;
 mod reach;
 mod secure;
+mod station;
 mod talk;
 
 use std::net::IpAddr;
@@ -11,7 +13,10 @@ use std::sync::{Arc, OnceLock};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
+pub use self::hello::{Newest, Said};
 use self::reach::Control;
+pub(super) use self::reach::family;
+pub use self::station::Station;
 pub use self::talk::{Reply, Talk};
 use super::memo::Memo;
 use super::outside::Outside;
@@ -20,10 +25,16 @@ use crate::record::Name;
 /// The port of TLS from the start (RFC 8314 section 3.3).
 pub const SUBMISSIONS: u16 = 465;
 
+/// The port of submission with STARTTLS (RFC 6409).
+pub const SUBMISSION: u16 = 587;
+
 /// What was found out about ports already.
 #[derive(Default)]
 pub(super) struct Wire {
     ports: Memo<(Name, IpAddr, u16), Arc<Port>>,
+    hellos: Memo<(Name, IpAddr, u16, Newest), Result<Said, String>>,
+    pub(super) relays: Memo<(Name, IpAddr), super::relay::Tried>,
+    pub(super) egress: Memo<Name, super::outbound::Egress>,
     /// By whether it is IPv4, and port.
     controls: Memo<(bool, u16), Control>,
     roots: OnceLock<Arc<RootCertStore>>,
@@ -155,11 +166,11 @@ impl Outside {
     /// From the first EHLO on.
     async fn introduced(&self, mut talk: Talk, host: &Name, seen: &mut Port) -> Result<(), String> {
         if seen.tls.is_some() {
-            seen.secured = self.hello(&mut talk).await?;
+            seen.secured = self.ehlo(&mut talk).await?;
             talk.quit().await;
             return Ok(());
         }
-        seen.clear = self.hello(&mut talk).await?;
+        seen.clear = self.ehlo(&mut talk).await?;
         if !offers(&seen.clear, "STARTTLS") {
             talk.quit().await;
             return Ok(());
@@ -178,7 +189,7 @@ impl Outside {
         match begun {
             Ok((mut secured, tls)) => {
                 seen.tls = Some(Ok(tls));
-                seen.secured = self.hello(&mut secured).await?;
+                seen.secured = self.ehlo(&mut secured).await?;
                 secured.quit().await;
             }
             Err(reason) => seen.tls = Some(Err(reason)),
@@ -187,7 +198,7 @@ impl Outside {
     }
 
     /// The capabilities after EHLO (RFC 5321 section 4.1.1.1).
-    async fn hello(&self, talk: &mut Talk) -> Result<Vec<String>, String> {
+    pub(super) async fn ehlo(&self, talk: &mut Talk) -> Result<Vec<String>, String> {
         let reply = talk.say(&format!("EHLO {}", self.settings.ehlo)).await;
         let mut reply = reply.map_err(|reason| format!("EHLO: {reason}"))?;
         if !reply.positive() {

@@ -11,11 +11,13 @@ use crate::record::Name;
 /// The far host's submission ports are at another name of the same provider.
 const FAR_SUBMISSION: &str = "smtp.gmail.com";
 
-/// A far host, and its port where that is not the one that is asked for.
+/// A mail server far away.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Far {
-    host: Host,
-    port: Option<u16>,
+pub(in crate::check) struct Far {
+    /// As it is given.
+    pub(in crate::check) name: String,
+    /// Where it is.
+    pub(in crate::check) places: Vec<SocketAddr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,37 +52,50 @@ impl Outside {
             Err(error) => {
                 let key = (address.is_ipv4(), port);
                 let control = self.wire.controls.get(key, || self.control(address, port));
-                Err(judge(address, port, &error, &control.await))
+                let control = control.await;
+                Err(judge(address, port, &error, &control))
             }
         }
     }
 
     async fn control(&self, asked: IpAddr, port: u16) -> Control {
-        let family = family(asked);
-        let far = match self.settings.far.as_str() {
+        let far = match self.far(port).await {
+            Ok(far) => far,
+            Err(reason) => return Control::Untried(reason),
+        };
+        let same = |place: &&SocketAddr| place.is_ipv4() == asked.is_ipv4();
+        let Some(place) = far.places.iter().find(same) else {
+            let family = family(asked);
+            return Control::Untried(format!("{} has no {family} address to try", far.name));
+        };
+        match Talk::open(*place, self.settings.patience).await {
+            Ok(_) => Control::Answers(format!("{} does answer", far.name)),
+            Err(_) => Control::Closed(format!("{} does not answer either", far.name)),
+        }
+    }
+
+    /// The far host, where it is to be tried on `port` unless it has one of its own.
+    ///
+    /// # Errors
+    /// When it is not found.
+    pub(in crate::check) async fn far(&self, port: u16) -> Result<Far, String> {
+        let name = match self.settings.far.as_str() {
             FAR if port != 25 => FAR_SUBMISSION,
             far => far,
         };
-        let Some(Far { host, port: own }) = Far::parse(far) else {
-            return Control::Untried(format!("`{far}` is no host that could be tried"));
-        };
+        let (host, own) = parse(name).ok_or_else(|| format!("`{name}` is no host and port"))?;
         let addresses = match host {
-            Host::Address(address) => Ok(vec![address]),
-            Host::Name(name) => self.addresses(&name).await,
+            Host::Address(address) => vec![address],
+            Host::Name(host) => {
+                let addresses = self.addresses(&host).await;
+                addresses.map_err(|reason| format!("{name} is not found: {reason}"))?
+            }
         };
-        let addresses = match addresses {
-            Ok(addresses) => addresses,
-            Err(reason) => return Control::Untried(format!("{far} is not found: {reason}")),
-        };
-        let same = |address: &&IpAddr| address.is_ipv4() == asked.is_ipv4();
-        let Some(address) = addresses.iter().find(same) else {
-            return Control::Untried(format!("{far} has no {family} address to try"));
-        };
-        let place = SocketAddr::new(*address, own.unwrap_or(port));
-        match Talk::open(place, self.settings.patience).await {
-            Ok(_) => Control::Answers(format!("{far} does answer")),
-            Err(_) => Control::Closed(format!("{far} does not answer either")),
-        }
+        let place = |address| SocketAddr::new(address, own.unwrap_or(port));
+        Ok(Far {
+            name: name.to_owned(),
+            places: addresses.into_iter().map(place).collect(),
+        })
     }
 }
 
@@ -117,30 +132,23 @@ fn at(address: IpAddr, port: u16) -> String {
     SocketAddr::new(address, port).to_string()
 }
 
-fn family(address: IpAddr) -> &'static str {
+pub(in crate::check) fn family(address: IpAddr) -> &'static str {
     if address.is_ipv4() { "IPv4" } else { "IPv6" }
 }
 
-impl Far {
-    /// `host`, `host:port`, an address, or `[address]:port`.
-    fn parse(text: &str) -> Option<Self> {
-        if let Ok(address) = text.parse() {
-            let host = Host::Address(address);
-            return Some(Self { host, port: None });
-        }
-        if let Ok(place) = text.parse::<SocketAddr>() {
-            return Some(Self {
-                host: Host::Address(place.ip()),
-                port: Some(place.port()),
-            });
-        }
-        let (host, port) = match text.split_once(':') {
-            Some((host, port)) => (host, Some(port.parse().ok()?)),
-            None => (text, None),
-        };
-        let host = Host::Name(Name::parse(host).ok()?);
-        Some(Self { host, port })
+/// `host`, `host:port`, an address, or `[address]:port`.
+fn parse(text: &str) -> Option<(Host, Option<u16>)> {
+    if let Ok(address) = text.parse() {
+        return Some((Host::Address(address), None));
     }
+    if let Ok(place) = text.parse::<SocketAddr>() {
+        return Some((Host::Address(place.ip()), Some(place.port())));
+    }
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, Some(port.parse().ok()?)),
+        None => (text, None),
+    };
+    Some((Host::Name(Name::parse(host).ok()?), port))
 }
 
 #[cfg(test)]
@@ -195,15 +203,17 @@ mod tests {
     #[test]
     fn far_hosts() {
         let named = |text| Name::parse(text).map(Host::Name).expect("a name");
-        let far = |text| Far::parse(text).map(|far| (far.host, far.port));
-        assert_eq!(far("mx.example"), Some((named("mx.example"), None)));
-        assert_eq!(far("mx.example:26"), Some((named("mx.example"), Some(26))));
-        let six: IpAddr = "2001:db8::1".parse().expect("an address");
-        assert_eq!(far("2001:db8::1"), Some((Host::Address(six), None)));
+        assert_eq!(parse("mx.example"), Some((named("mx.example"), None)));
         assert_eq!(
-            far("[2001:db8::1]:26"),
+            parse("mx.example:26"),
+            Some((named("mx.example"), Some(26)))
+        );
+        let six: IpAddr = "2001:db8::1".parse().expect("an address");
+        assert_eq!(parse("2001:db8::1"), Some((Host::Address(six), None)));
+        assert_eq!(
+            parse("[2001:db8::1]:26"),
             Some((Host::Address(six), Some(26)))
         );
-        assert_eq!(far("mx.example:x"), None);
+        assert_eq!(parse("mx.example:x"), None);
     }
 }
