@@ -6,6 +6,8 @@
 //! [`Finding`]s. All questions of all domains run at once.
 
 pub mod blocklist;
+pub mod dkim;
+pub mod dmarc;
 pub mod expected;
 pub mod finding;
 pub mod host;
@@ -20,6 +22,8 @@ pub mod outbound;
 pub mod relay;
 pub mod smtp;
 pub mod tls;
+pub mod remarks;
+pub mod spf;
 pub mod view;
 pub mod wire;
 pub mod zone;
@@ -68,6 +72,7 @@ pub const QUESTIONS: &[Question] = &[
     relay::QUESTION,
     outbound::QUESTION,
 ];
+pub const QUESTIONS: &[Question] = &[spf::QUESTION, dkim::QUESTION, dmarc::QUESTION];
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.
 #[derive(Clone, Debug, Default)]
@@ -215,9 +220,9 @@ pub async fn check(
     answers.sort_by_key(|(place, _)| *place);
     let mut results: Vec<Finding> = Vec::new();
     for finding in answers.into_iter().flat_map(|(_, findings)| findings) {
-        // Domains that share a host find out the same about it.
-        let known = |other: &Finding| other.id == finding.id && other.subject == finding.subject;
-        if choice.takes(&finding.id) && !results.iter().any(known) {
+        // Domains that share a host find out the same about it; what each
+        // finds out about the host for itself, such as SPF, differs.
+        if choice.takes(&finding.id) && !results.contains(&finding) {
             results.push(finding);
         }
     }

@@ -1,6 +1,8 @@
 //! The DMARC record of a domain (RFC 9989): written from mail.yaml, and
 //! compared with what stands in the zone.
 
+pub mod tree;
+
 use std::collections::BTreeSet;
 use std::fmt::Write;
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::{Config, Ipv6Wish, Mx};
+use crate::config::{Config, Dmarc, Ipv6Wish, Mx};
 use crate::record::Name;
 use crate::remote::Remote;
 
@@ -22,6 +22,8 @@ pub struct Expected {
     pub authority: Option<String>,
     /// Whether SRV records for mail programs are wished for.
     pub autoconfig: bool,
+    /// The DMARC record that is wished for.
+    pub dmarc: Option<Dmarc>,
     /// The keys that the server signs with, selector and record; `None`: not looked at.
     pub signing: Option<Vec<(String, String)>>,
     /// The server itself, where there is a login.
@@ -49,6 +51,7 @@ impl Expected {
             no_ipv6: config.host.ipv6 == Some(Ipv6Wish::None),
             authority: authority.map(str::to_owned),
             autoconfig: wish.autoconfig.0,
+            dmarc: Some(wish.dmarc.clone()),
             signing: None,
             server: None,
         })

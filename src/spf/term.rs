@@ -68,6 +68,27 @@ impl Term {
         })
     }
 
+    /// The name of the mechanism or modifier, lower case.
+    pub fn name(&self) -> &str {
+        let end = self.subject.find([':', '/', '=']);
+        &self.subject[..end.unwrap_or(self.subject.len())]
+    }
+
+    /// The domain-spec that a mechanism or `redirect=` asks the DNS about,
+    /// macros and all; `None` where it is the domain that is being evaluated.
+    pub fn target(&self) -> Option<&str> {
+        let rest = &self.subject[self.name().len()..];
+        match (self.kind, self.name()) {
+            (Kind::Lookup, "a" | "mx") => {
+                let (head, _) = split_cidr(rest).ok()?;
+                head.strip_prefix(':')
+            }
+            (Kind::Lookup, _) => rest.strip_prefix(':'),
+            (Kind::Redirect, _) => rest.strip_prefix('='),
+            _ => None,
+        }
+    }
+
     /// Whether both say the same of the same senders.
     pub fn equals(&self, other: &Self) -> bool {
         self.subject == other.subject && self.qualifier == other.qualifier
@@ -305,6 +326,39 @@ mod tests {
             ("~all", Kind::All),
         ] {
             assert_eq!(Term::parse(text).map(|t| t.kind), Ok(kind), "{text}");
+        }
+    }
+
+    #[test]
+    fn terms_know_whom_they_ask_about() {
+        for (text, name, target) in [
+            ("+A", "a", None),
+            ("a/24//64", "a", None),
+            ("~a:Mail.example.com/24//64", "a", Some("mail.example.com")),
+            ("mx:example.com//48", "mx", Some("example.com")),
+            ("a:%{d/}.example.com/24", "a", Some("%{d/}.example.com")),
+            (
+                "include:_spf.example.com.",
+                "include",
+                Some("_spf.example.com"),
+            ),
+            (
+                "exists:%{i}.example.com",
+                "exists",
+                Some("%{i}.example.com"),
+            ),
+            ("ptr", "ptr", None),
+            (
+                "redirect=_spf.example.com",
+                "redirect",
+                Some("_spf.example.com"),
+            ),
+            ("exp=why.example.com", "exp", None),
+            ("ip4:192.0.2.0/24", "ip4", None),
+            ("-all", "all", None),
+        ] {
+            let term = Term::parse(text).expect(text);
+            assert_eq!((term.name(), term.target()), (name, target), "{text}");
         }
     }
 
