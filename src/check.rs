@@ -8,11 +8,17 @@
 pub mod blocklist;
 pub mod dkim;
 pub mod dmarc;
+pub mod autoconfig;
+pub mod bimi;
+pub mod caa;
+pub mod dane;
 pub mod expected;
+pub mod fetch;
 pub mod finding;
 pub mod host;
 pub mod memo;
 pub mod mx;
+pub mod mta_sts;
 pub mod outside;
 pub mod registration;
 pub mod render;
@@ -24,6 +30,8 @@ pub mod smtp;
 pub mod tls;
 pub mod remarks;
 pub mod spf;
+pub mod tls_rpt;
+pub mod trust;
 pub mod view;
 pub mod wire;
 pub mod zone;
@@ -73,6 +81,10 @@ pub const QUESTIONS: &[Question] = &[
     outbound::QUESTION,
 ];
 pub const QUESTIONS: &[Question] = &[spf::QUESTION, dkim::QUESTION, dmarc::QUESTION];
+    mta_sts::QUESTION,
+    tls_rpt::QUESTION,
+    dane::QUESTION,
+    caa::QUESTION,
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.
 #[derive(Clone, Debug, Default)]

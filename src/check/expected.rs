@@ -20,6 +20,8 @@ pub struct Expected {
     pub no_ipv6: bool,
     /// The name of the certificate authority in CAA records, such as `letsencrypt.org`.
     pub authority: Option<String>,
+    /// The names of the certificate, wildcards among them.
+    pub certified: Vec<Name>,
     /// Whether SRV records for mail programs are wished for.
     pub autoconfig: bool,
     /// The DMARC record that is wished for.
@@ -44,12 +46,17 @@ impl Expected {
             "zerossl" => Some("sectigo.com"),
             _ => None,
         };
+        let certified = config.certificate_names();
+        let certified = certified.iter();
         Some(Self {
             host: Some(config.host_name().clone()),
             addresses: four.into_iter().chain(six).collect(),
             receives: wish.mx == Mx::Own,
             no_ipv6: config.host.ipv6 == Some(Ipv6Wish::None),
             authority: authority.map(str::to_owned),
+            certified: certified
+                .filter_map(|name| Name::parse(name).ok())
+                .collect(),
             autoconfig: wish.autoconfig.0,
             dmarc: Some(wish.dmarc.clone()),
             signing: None,

@@ -10,6 +10,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use time::OffsetDateTime;
 
+use super::fetch::Pages;
 use super::memo::Memo;
 use super::wire::Wire;
 use crate::config::Config;
@@ -108,6 +109,7 @@ pub struct Outside {
     pub dns: Dns,
     /// How the looking is done.
     pub settings: Settings,
+    pub(super) pages: Pages,
     replies: Memo<RrsetKey, Looked>,
     pub(super) wire: Wire,
 }
@@ -118,6 +120,7 @@ impl Outside {
         Self {
             dns,
             settings,
+            pages: Pages::default(),
             replies: Memo::default(),
             wire: Wire::default(),
         }
