@@ -5,31 +5,31 @@
 //! world once for whatever several questions want to know, and answers with
 //! [`Finding`]s. All questions of all domains run at once.
 
-pub mod blocklist;
-pub mod dkim;
-pub mod dmarc;
 pub mod autoconfig;
 pub mod bimi;
+pub mod blocklist;
 pub mod caa;
 pub mod dane;
+pub mod dkim;
+pub mod dmarc;
 pub mod expected;
 pub mod fetch;
 pub mod finding;
 pub mod host;
 pub mod memo;
-pub mod mx;
 pub mod mta_sts;
+pub mod mx;
+pub mod outbound;
 pub mod outside;
 pub mod registration;
+pub mod relay;
+pub mod remarks;
 pub mod render;
 pub mod resolver;
-pub mod special;
-pub mod outbound;
-pub mod relay;
 pub mod smtp;
-pub mod tls;
-pub mod remarks;
+pub mod special;
 pub mod spf;
+pub mod tls;
 pub mod tls_rpt;
 pub mod trust;
 pub mod view;
@@ -79,12 +79,16 @@ pub const QUESTIONS: &[Question] = &[
     tls::QUESTION,
     relay::QUESTION,
     outbound::QUESTION,
-];
-pub const QUESTIONS: &[Question] = &[spf::QUESTION, dkim::QUESTION, dmarc::QUESTION];
+    spf::QUESTION,
+    dkim::QUESTION,
+    dmarc::QUESTION,
     mta_sts::QUESTION,
     tls_rpt::QUESTION,
     dane::QUESTION,
     caa::QUESTION,
+    autoconfig::QUESTION,
+    bimi::QUESTION,
+];
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.
 #[derive(Clone, Debug, Default)]
