@@ -22,6 +22,7 @@ const BLOCKS: &[&str] = &[
     "here",
     "instead",
     "key",
+    "registration",
     "resolver",
     "second",
     "server",

@@ -19,6 +19,7 @@ use std::env;
 use std::thread;
 
 use mailctl::check::Finding;
+use mailctl::check::blocklist::lists::{BUILT_IN, Listed};
 use mailctl::record::{Name, RType, Rrset, RrsetKey};
 use mailctl::rehearse::base::Suite;
 use mailctl::rehearse::names;
@@ -38,20 +39,32 @@ const OTHERS: &[&str] = &["elsewhere.example"];
 /// A lab that was applied to, with what the pages want of it.
 fn stage(test: &str) -> Option<Stage> {
     let lab = Lab::start(test, Suite::Bookworm)?;
+    let name = |text: &str| Name::parse(text).expect("a name");
     for zone in OTHERS {
-        let zone = Name::parse(zone).expect("a name");
-        lab.world.names().add_zone(&zone).expect("a zone");
+        lab.world.names().add_zone(&name(zone)).expect("a zone");
     }
+    let set = |owner: Name, rtype, value: &str| {
+        let set = Rrset::new(RrsetKey::new(owner, rtype), None, [value]);
+        lab.world.names().set(&set).expect("a set");
+    };
     // Where a second name server would be: this machine, which is nobody else's there.
-    for (rtype, value) in [
-        (RType::A, format!("10.77.{}.1", lab.world.number())),
-        (RType::Aaaa, lab.world.gateway6().to_string()),
-    ] {
-        let key = RrsetKey::new(names::own_zone().child("ns2"), rtype);
-        let set = Rrset::new(key, None, [value]);
-        lab.world.names().set(&set).expect("a host");
+    let here = format!("10.77.{}.1", lab.world.number());
+    set(names::own_zone().child("ns2"), RType::A, &here);
+    // Blocklists in order, which list nothing but their test entries (RFC 5782 section 5).
+    for list in BUILT_IN {
+        let zone = name(&list.zone);
+        lab.world.names().add_zone(&zone).expect("a zone");
+        let test = match list.listed {
+            Listed::Domains => list.test,
+            _ => "2.0.0.127",
+        };
+        set(zone.child(test), RType::A, "127.0.0.2");
     }
-    lab.write(MAIL);
+    let looking = format!(
+        "check: {{far: far.mailctl-lab.test, rdap: \"http://{here}:{}\"}}\n",
+        stage::REGISTRY
+    );
+    lab.write_with(MAIL, &looking);
     lab.run(&["apply", "--yes"]).expect(0);
     Some(Stage::new(lab))
 }

@@ -5,11 +5,14 @@ use std::fs;
 use std::net::{IpAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use mailctl::check::Finding;
 use mailctl::record::Name;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
 use tokio::runtime::Runtime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -23,6 +26,8 @@ use crate::lab::Lab;
 
 pub const HOST: &str = "smtp.wac.tax";
 pub const DOMAIN: &str = "wac.tax";
+/// The port of the registry, at this machine's address.
+pub const REGISTRY: u16 = 8043;
 
 /// Puts the server's mail back as it was, and waits until it greets.
 const RESTORE: &str = "set -e
@@ -32,6 +37,9 @@ systemctl reset-failed chasquid.service 2>/dev/null || :
 systemctl start chasquid-smtp.socket chasquid-submission.socket chasquid-submission_tls.socket
 systemctl start chasquid.service
 timeout 30 bash -c 'exec 3<>/dev/tcp/127.0.0.1/25 && IFS= read -r line <&3'";
+
+/// Where connections from this machine are sent elsewhere.
+const NAT: &str = "type nat hook output priority -100";
 
 /// Gives the server the chain and key that lie in its /root.
 const SHOW: &str = "set -e
@@ -59,12 +67,11 @@ pub struct Stage {
     parties: Vec<Party>,
     second: Option<KnotServer>,
     resolver: Option<Unbound>,
+    rdap: Option<Party>,
+    registered_otherwise: bool,
     anchor: Option<String>,
     args: Vec<String>,
     next_port: u16,
-    /// The rest of the world takes submissions, too: whoever finds a port
-    /// closed may see whether it is closed everywhere.
-    _far: Vec<TcpListener>,
 }
 
 impl Stage {
@@ -74,14 +81,15 @@ impl Stage {
         let roots = format!("{}{}", lab.world.authority().issuing_root(), ca.root);
         lab.private_file("roots.pem", &roots);
         lab.on_server("cp -a /etc/chasquid /root/well");
-        let far = lab.world.far().addresses();
-        let listen = |address: (IpAddr, u16)| TcpListener::bind(address).expect("a port");
+        for ip in lab.world.far().addresses() {
+            for port in [465, 587] {
+                // Whoever finds a port closed may see whether it is closed everywhere.
+                let listener = TcpListener::bind((ip, port)).expect("a port");
+                thread::spawn(move || listener.incoming().for_each(drop));
+            }
+        }
+        let number = lab.world.number();
         let stage = Self {
-            _far: far
-                .iter()
-                .flat_map(|ip| [(*ip, 465), (*ip, 587)])
-                .map(listen)
-                .collect(),
             zones: Zones::read(&lab),
             words: words(&lab),
             lab,
@@ -93,6 +101,8 @@ impl Stage {
             parties: Vec::new(),
             second: None,
             resolver: None,
+            rdap: Some(registry(&format!("10.77.{number}.1"), USUAL)),
+            registered_otherwise: false,
             anchor: None,
             args: Vec::new(),
             next_port: 40_000,
@@ -150,10 +160,8 @@ impl Stage {
                 "second" => self.second(&argument, &body),
                 "key" => self.key(&argument, &body),
                 "signed" => self.anchor = Some(self.zones.sign(&domain())),
-                "resolver" => {
-                    self.resolver =
-                        Some(Unbound::start(&self.lab.world, &self.filled(&block.body)));
-                }
+                "resolver" => self.resolver(&body),
+                "registration" => self.registration(&body),
                 "check" => self.args = body.split_whitespace().map(str::to_owned).collect(),
                 "differs" => {}
                 other => panic!("{}: {}: a block `{other}`", world.page, world.title),
@@ -171,6 +179,10 @@ impl Stage {
         self.resolver = None;
         self.anchor = None;
         self.args.clear();
+        if std::mem::take(&mut self.registered_otherwise) {
+            self.registration(USUAL);
+            self.registered_otherwise = false;
+        }
         if std::mem::take(&mut self.filtered) {
             nft(&format!("delete table inet {}", self.table()));
         }
@@ -200,12 +212,7 @@ impl Stage {
     /// What the check finds.
     pub fn check(&self) -> Vec<Finding> {
         let mut command = self.lab.command();
-        command
-            .args(["check", "--json", "--login", "--roots", "roots.pem"])
-            .args(["--far", "far.mailctl-lab.test"]);
-        if let Some(resolver) = &self.resolver {
-            command.args(["--resolver", &resolver.address.to_string()]);
-        }
+        command.args(["check", "--json", "--login", "--roots", "roots.pem"]);
         let ran = crate::lab::Ran::of(command.args(&self.args).output().expect("mailctl runs"));
         let document: Value = serde_json::from_str(&ran.out)
             .unwrap_or_else(|e| panic!("no document ({e}):\n{}", ran.said()));
@@ -226,6 +233,28 @@ impl Stage {
     /// Lets nobody remember what was.
     fn settle(&self) {
         self.lab.world.resolver().forget().expect("forgotten");
+    }
+
+    /// Another resolver takes the place of the world's, for this machine.
+    fn resolver(&mut self, lines: &str) {
+        let unbound = Unbound::start(&self.lab.world, lines);
+        let (from, to) = (self.lab.world.resolver().address(), unbound.address);
+        let rules = ["udp", "tcp"].map(|protocol| {
+            let port = from.port();
+            format!(
+                "ip daddr {} {protocol} dport {port} dnat ip to {to}\n",
+                from.ip()
+            )
+        });
+        self.chain("resolver", NAT, &rules.concat());
+        self.resolver = Some(unbound);
+    }
+
+    /// The registry says something else.
+    fn registration(&mut self, lines: &str) {
+        self.rdap = None;
+        self.rdap = Some(registry(&self.words["here4"], lines));
+        self.registered_otherwise = true;
     }
 
     fn on_server(&mut self, script: &str) {
@@ -319,7 +348,7 @@ systemctl restart chasquid.service"
         }
         settings.insert("listen".into(), listen.into());
         self.parties.push(Party::start(&settings));
-        self.chain("instead", "type nat hook output priority -100", &rules);
+        self.chain("instead", NAT, &rules);
     }
 
     /// A web server of the domain at this machine's address.
@@ -371,7 +400,7 @@ systemctl restart chasquid.service"
         self.filtered = true;
         let table = self.table();
         nft(&format!(
-            "table inet {table} {{ chain {name} {{ {hook}\n{rules}}} }}"
+            "table inet {table} {{\nchain {name} {{\n{hook}\n{rules}}}\n}}"
         ));
     }
 
@@ -405,6 +434,33 @@ systemctl restart chasquid.service"
         self.second = self.runtime.block_on(started);
         assert!(self.second.is_some(), "knotd is installed");
     }
+}
+
+/// What the registry says of the healthy domain.
+const USUAL: &str = "registration -2000\nexpiration 300\nstatus active\n";
+
+/// The registry: RDAP for every domain (RFC 9083), with events so many days from now.
+fn registry(here: &str, lines: &str) -> Party {
+    let mut events = Vec::new();
+    let mut status = Vec::new();
+    for line in lines.lines() {
+        let (word, rest) = line.split_once(' ').expect("a word and its value");
+        if word == "status" {
+            status.push(rest);
+            continue;
+        }
+        let days = Duration::days(rest.parse().expect("days"));
+        let date = (OffsetDateTime::now_utc() + days).format(&Rfc3339);
+        events.push(json!({ "eventAction": word, "eventDate": date.expect("a date") }));
+    }
+    let answer = json!({ "objectClassName": "domain", "events": events, "status": status });
+    let settings = json!({
+        "kind": "http",
+        "listen": [[here, REGISTRY]],
+        "pages": [{ "host": "*", "path": "/domain/wac.tax", "status": "200",
+                    "type": "application/rdap+json", "body": answer.to_string() }],
+    });
+    Party::start(settings.as_object().expect("an object"))
 }
 
 fn domain() -> Name {
