@@ -15,9 +15,9 @@ TESTER := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo "$(CARGO) nex
 BUILD := build-essential pkg-config libssl-dev
 LAB := mmdebstrap systemd-container nftables iproute2 openssh-client pdns-server pdns-backend-sqlite3 \
        sqlite3 unbound pebble debian-archive-keyring ca-certificates procps
-TESTS := openssh-server knot bind9 bind9-dnsutils swaks libnet-ssleay-perl python3-dkim sudo openssl curl
+TESTS := openssh-server knot bind9 bind9-dnsutils swaks libnet-ssleay-perl python3-dkim python3-venv sudo openssl curl
 
-.PHONY: all build rehearse test lint record bench packages-build packages-lab packages-test clean
+.PHONY: all build rehearse test lint record bench judges packages-build packages-lab packages-test clean
 
 all: build
 
@@ -28,7 +28,7 @@ rehearse: packages-build packages-lab
 	$(CARGO) build --locked
 	target/debug/mailctl rehearse -f $(FILE)
 
-test: packages-build packages-lab packages-test
+test: packages-build packages-lab packages-test judges
 	$(CARGO) build --locked --all-targets
 	$(TESTER) --locked
 
@@ -40,8 +40,12 @@ lint: packages-build
 record: packages-build packages-lab
 	$(CARGO) test --locked --test e2e -- --ignored record
 
-bench: packages-build packages-lab packages-test
+bench: packages-build packages-lab packages-test judges
 	$(CARGO) bench --locked --bench speed
+
+# The Python programs that our verdicts and our speed are compared with, in a place of their own.
+judges: packages-test
+	@tools/judges
 
 packages-build:
 	@tools/packages $(BUILD)

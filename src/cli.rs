@@ -9,27 +9,30 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(name = "mailctl", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     /// The file that says what is wished; default: mail.yaml, then mailctl.yaml
-    #[arg(short, long, global = true, value_name = "FILE")]
+    #[arg(short, long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Print documents for programs instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
     /// When to use colours; NO_COLOR is obeyed
-    #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
     pub color: When,
     /// Print only what was asked for and what failed
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
     /// Say more about what is done
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = GLOBAL, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Never ask; what would have to be asked fails
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub no_input: bool,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// The heading of what every command takes.
+const GLOBAL: &str = "For every command";
 
 const EXIT_CODES: &str = "Exit codes: 0 as wished, 1 failed, 2 changes pending (plan --detailed-exitcode), \
 3 mail.yaml is unsound, 4 refused without --allow, 5 a step is left for a person, 6 applied in part.";

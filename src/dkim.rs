@@ -121,6 +121,25 @@ pub fn tags(record: &str) -> std::result::Result<BTreeMap<String, String>, Strin
     Ok(tags)
 }
 
+/// Why verifiers must not use a key for mail signed with SHA-256, which its
+/// record may say by `h` and `s` (RFC 6376 section 6.1.2), with the tag.
+pub fn refusals(tags: &BTreeMap<String, String>) -> Vec<(&'static str, String)> {
+    let excludes = |tag: &str, wanted: &[&str]| {
+        let list = tags.get(tag).filter(|list| {
+            let mut words = list.split(':').map(str::trim);
+            !words.any(|word| wanted.contains(&word))
+        });
+        list.cloned()
+    };
+    let hash = excludes("h", &["sha256"]).map(|list| {
+        let why = "does not allow sha256, the only hash that verifiers accept (RFC 8301)";
+        ("h", format!("`h={list}` {why}"))
+    });
+    let service = excludes("s", &["*", "email"])
+        .map(|list| ("s", format!("`s={list}` does not allow the key for mail")));
+    hash.into_iter().chain(service).collect()
+}
+
 /// Whether two TXT values publish the same key. Spacing, order and further
 /// tags do not matter; a record without key is the same as none.
 pub fn same_key(record_a: &str, record_b: &str) -> bool {

@@ -1,5 +1,7 @@
 //! A test message, and what a receiver would make of one: SPF, DKIM, DMARC.
 
+mod strict;
+
 use std::net::IpAddr;
 
 use hickory_resolver::TokioResolver;
@@ -14,6 +16,7 @@ use mail_builder::MessageBuilder;
 use time::OffsetDateTime;
 
 use crate::failure::{Context, Failure, Result};
+use crate::record::Name;
 
 /// A message to send as a test.
 #[derive(Clone, Debug)]
@@ -141,19 +144,32 @@ pub async fn judge(
         helo,
         mail_from,
     } = envelope;
-    let authenticator = MessageAuthenticator(resolver);
+    let authenticator = MessageAuthenticator(resolver.clone());
     let message = AuthenticatedMessage::parse(raw)
         .ok_or_else(|| Failure::new("what was received is no message"))?;
     let helo_spf = authenticator
         .verify_spf(SpfParameters::verify_ehlo(ip, helo, helo))
         .await;
+    let helo_spf = strict::spf(&resolver, helo_spf).await;
     let spf = if mail_from.is_empty() {
         helo_spf.clone()
     } else {
         let parameters = SpfParameters::verify_mail_from(ip, helo, helo, mail_from);
-        authenticator.verify_spf(parameters).await
+        strict::spf(&resolver, authenticator.verify_spf(parameters).await).await
     };
-    let dkim = authenticator.verify_dkim(&message).await;
+    let mut signatures = Vec::new();
+    let mut dkim = Vec::new();
+    for output in authenticator.verify_dkim(&message).await {
+        let mut judged = signature(&output, raw);
+        match (strict::refused_key(&resolver, &output).await, &mut judged) {
+            (Some(why), Some(judged)) => {
+                let outcome = Outcome::Fail;
+                judged.verdict = Verdict { outcome, why };
+            }
+            _ => dkim.push(output),
+        }
+        signatures.extend(judged);
+    }
     let dmarc = authenticator
         .verify_dmarc(DmarcParameters {
             message: &message,
@@ -168,11 +184,11 @@ pub async fn judge(
     Ok(Verdicts {
         spf: spf_verdict(&spf, ip),
         helo: spf_verdict(&helo_spf, ip),
-        dkim: dkim
-            .iter()
-            .filter_map(|output| signature(output, raw))
-            .collect(),
-        dmarc: alignment(&dmarc),
+        dkim: signatures,
+        dmarc: match strict::several_dmarc(&resolver, dmarc.domain()).await {
+            Some(at) => no_single_record(alignment(&dmarc), &at),
+            None => alignment(&dmarc),
+        },
     })
 }
 
@@ -262,6 +278,17 @@ fn alignment(output: &DmarcOutput) -> Alignment {
         domain,
         dkim,
         spf,
+    }
+}
+
+/// Of several records none applies, and then nothing passes.
+fn no_single_record(alignment: Alignment, at: &Name) -> Alignment {
+    Alignment {
+        verdict: Verdict {
+            outcome: Outcome::Fail,
+            why: format!("several DMARC records stand at _dmarc.{at}, and none of them applies"),
+        },
+        ..alignment
     }
 }
 

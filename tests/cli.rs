@@ -8,6 +8,7 @@ fn transcripts() {
     trycmd::TestCases::new()
         .env("NO_COLOR", "1")
         .env("RUST_BACKTRACE", "0")
+        .env("GITHUB_ACTIONS", "")
         .env("PDNS_API_KEY", "not-a-real-token")
         .case("tests/cli/*.md");
 }

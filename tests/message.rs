@@ -56,7 +56,13 @@ impl World {
              _dmarc.wac.test. IN TXT \"v=DMARC1; p=reject\"\n\
              s1._domainkey.wac.test. IN TXT {}\n\
              e1._domainkey.wac.test. IN TXT {}\n\
-             plain.test. IN TXT \"v=spf1 ~all\"\n",
+             plain.test. IN TXT \"v=spf1 ~all\"\n\
+             twice.test. IN TXT \"v=spf1 ip4:203.0.113.7 -all\"\n\
+             twice.test. IN TXT \"v=spf1 mx -all\"\n\
+             lax.test. IN TXT \"v=spf1 ip4:203.0.113.7 ip4:192.0.2.300 -all\"\n\
+             several.test. IN TXT \"v=spf1 ip4:203.0.113.7 -all\"\n\
+             _dmarc.several.test. IN TXT \"v=DMARC1; p=none\"\n\
+             _dmarc.several.test. IN TXT \"v=DMARC1; p=reject\"\n",
             txt_quoted(&rsa.record),
             txt_quoted(&ed25519.record),
         );
@@ -271,6 +277,26 @@ async fn verdicts_say_who_and_why() {
         "plain.test does not name 203.0.113.7: softfail"
     );
     assert_eq!(foreign.dmarc.verdict.why, "plain.test has no DMARC record");
+}
+
+#[tokio::test]
+async fn what_only_some_receivers_accept_is_refused() {
+    let world = World::start().await;
+    for domain in ["twice.test", "lax.test"] {
+        let from = format!("i@{domain}");
+        let verdicts = world.judge(&draft(&from), HOST, &from).await;
+        assert_eq!(
+            verdicts.spf.why,
+            format!("the SPF record of {domain} is not valid")
+        );
+    }
+    let from = "i@several.test";
+    let verdicts = world.judge(&draft(from), HOST, from).await;
+    assert_eq!(verdicts.spf.outcome, Outcome::Pass, "{verdicts:?}");
+    assert_eq!(
+        verdicts.dmarc.verdict.why,
+        "several DMARC records stand at _dmarc.several.test, and none of them applies"
+    );
 }
 
 #[tokio::test]

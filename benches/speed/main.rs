@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout)]
 
 mod apply;
+mod check;
 mod far_away;
 #[path = "../../tests/support/lab.rs"]
 #[allow(dead_code)]
@@ -40,6 +41,9 @@ fn main() -> ExitCode {
     let mut missed = Vec::new();
     if wanted("plan") {
         missed.extend(plan::measure(&lab));
+    }
+    if wanted("check") {
+        missed.extend(check::measure(&lab));
     }
     drop(lab);
     if wanted("apply") {

@@ -97,7 +97,9 @@ async fn look(view: &View, host: &Host, address: IpAddr) -> Seen {
         parsed.collect()
     });
     let greeted = match &port.greeting {
-        Ok(_) => Ok(port.greeted_name()),
+        Ok((220, _)) => Ok(port.greeted_name()),
+        // 421 and 554 turn this client away (RFC 5321 section 3.1).
+        Ok((code, text)) => Err(format!("{code} {text}")),
         Err(why) => Err(why.clone()),
     };
     let mut leads = BTreeMap::new();

@@ -19,14 +19,14 @@ pub const QUESTION: Question = Question {
 };
 
 /// Whether other servers can be reached.
-pub const PORT25: Aspect = Aspect {
+const PORT25: Aspect = Aspect {
     id: "outbound.port25",
     wanted: "port 25 of a mail server far away answers the server",
     why: "Mail to others leaves over port 25 only (RFC 5321 section 4.5.4.2). Many hosters keep it closed until they are asked, over IPv4, over IPv6, or over both; until then all mail waits in the queue and is returned in the end.",
 };
 
 /// From which address they are.
-pub const SOURCE: Aspect = Aspect {
+const SOURCE: Aspect = Aspect {
     id: "outbound.source",
     wanted: "mail leaves from an address of the host",
     why: "Receivers judge the address that the connection comes from: another one than the host's has neither its reverse name nor a place in the SPF record (Gmail 5.7.25 and 5.7.27).",
@@ -99,7 +99,7 @@ impl Outside {
     /// Asks the server; once, whatever domains it has.
     async fn egress(&self, host: &Name, server: &Arc<dyn Remote>) -> Egress {
         let find = || async {
-            let far = self.far(25).await?;
+            let far = self.far_host(25).await?;
             let script = script(&far.places, self.settings.patience);
             let server = server.clone();
             let ran = tokio::task::spawn_blocking(move || server.run(&script)).await;

@@ -17,21 +17,21 @@ pub const QUESTION: Question = Question {
 };
 
 /// Mail of strangers to strangers.
-pub const OPEN: Aspect = Aspect {
+const OPEN: Aspect = Aspect {
     id: "relay.open",
     wanted: "a stranger's RCPT TO for another stranger is refused",
     why: "An open relay is found within hours, sends spam for everybody, and stands on every blocklist soon after (RFC 5321 section 7.9, RFC 2505 section 2.1): then the domain's own mail is refused, too.",
 };
 
 /// Asking who has a mailbox.
-pub const VRFY: Aspect = Aspect {
+const VRFY: Aspect = Aspect {
     id: "relay.vrfy",
     wanted: "VRFY tells nothing: 252, or refused",
     why: "VRFY that answers lets spammers and guessers of passwords collect addresses (RFC 5321 sections 3.5.3 and 7.3).",
 };
 
 /// Asking who is on a list.
-pub const EXPN: Aspect = Aspect {
+const EXPN: Aspect = Aspect {
     id: "relay.expn",
     wanted: "EXPN tells nothing: it is refused",
     why: "EXPN that answers gives away the addresses behind an alias or a list (RFC 5321 sections 3.5.3 and 7.3).",

@@ -12,28 +12,28 @@ pub const QUESTION: Question = Question {
 };
 
 /// Whether a connection comes about.
-pub const OPEN: Aspect = Aspect {
+const OPEN: Aspect = Aspect {
     id: "smtp.open",
     wanted: "the port is open",
     why: "A sender who gets no connection to any MX tries again for some days, then returns the mail (RFC 5321 section 4.5.4.1). Mail programs submit on 465 or 587 (RFC 8314, RFC 6409).",
 };
 
 /// What is said first.
-pub const GREETING: Aspect = Aspect {
+const GREETING: Aspect = Aspect {
     id: "smtp.greeting",
     wanted: "220 with a fully qualified name",
     why: "The greeting begins with 220 and the server's name (RFC 5321 sections 4.2 and 4.3.1). Clients give up on anything else, and a name that is not qualified is taken for a misconfigured server.",
 };
 
 /// TLS after a conversation has begun.
-pub const STARTTLS: Aspect = Aspect {
+const STARTTLS: Aspect = Aspect {
     id: "smtp.starttls",
     wanted: "STARTTLS is offered and works",
     why: "Without it mail travels in the clear (RFC 3207), and senders that insist on TLS, by MTA-STS or DANE, do not deliver at all. A STARTTLS that is offered and fails makes most senders defer the mail. On 587, no mail program may log in without it (RFC 8314).",
 };
 
 /// Logging in.
-pub const AUTH: Aspect = Aspect {
+const AUTH: Aspect = Aspect {
     id: "smtp.auth",
     wanted: "AUTH is offered under TLS, and never in the clear",
     why: "Whoever is on the way reads a password that is given in the clear (RFC 4954 section 9, RFC 8314 section 3). Without AUTH on 465 and 587 nobody can submit mail.",

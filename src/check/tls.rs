@@ -16,7 +16,7 @@ use self::trust::Trust;
 use super::finding::About;
 use super::wire::{Newest, Port, Reach, SUBMISSIONS, Said, Station};
 use super::{Aspect, Finding, Question, View};
-use crate::record::{Name, RType};
+use crate::record::Name;
 
 /// The question.
 pub const QUESTION: Question = Question {
@@ -26,35 +26,35 @@ pub const QUESTION: Question = Question {
 };
 
 /// Which versions are spoken.
-pub const VERSIONS: Aspect = Aspect {
+const VERSIONS: Aspect = Aspect {
     id: "tls.versions",
     wanted: "TLS 1.3 or 1.2, and nothing older",
     why: "TLS 1.0 and 1.1 are retired (RFC 8996) and must not be negotiated (RFC 9325 section 3.1.1). Gmail and Outlook refuse mail from and to servers that know nothing newer (4.7.29, 5.7.29), and mail programs do not connect.",
 };
 
 /// Whether the certificate comes from somebody who is trusted.
-pub const CHAIN: Aspect = Aspect {
+const CHAIN: Aspect = Aspect {
     id: "tls.chain",
     wanted: "the certificates that are sent lead to a trusted root",
     why: "Mail programs refuse to log in where they do not. Other servers mostly deliver on port 25 all the same, but not where MTA-STS is enforced (RFC 8461 section 4.2).",
 };
 
 /// Whether the certificate is for this host.
-pub const NAME: Aspect = Aspect {
+const NAME: Aspect = Aspect {
     id: "tls.name",
     wanted: "the certificate is for the host's name",
     why: "A certificate must have the name under which the server is asked for among its DNS names (RFC 9525 section 6, for submission RFC 7817, for MTA-STS RFC 8461 section 4.1): mail programs warn or refuse, and senders that enforce MTA-STS do not deliver.",
 };
 
 /// How long the certificate is good for.
-pub const DAYS: Aspect = Aspect {
+const DAYS: Aspect = Aspect {
     id: "tls.days",
     wanted: "the certificate is valid, with time left to renew it",
     why: "With an expired certificate, mail programs refuse to log in, and senders that enforce MTA-STS do not deliver (RFC 8461 section 4.2). Renewal that has stopped is best noticed before.",
 };
 
 /// How strong key and signatures are.
-pub const KEY: Aspect = Aspect {
+const KEY: Aspect = Aspect {
     id: "tls.key",
     wanted: "RSA of 2048 bits or more, or an elliptic curve, signed with SHA-256 or better",
     why: "OpenSSL on current systems refuses RSA keys below 2048 bits and SHA-1 signatures (RFC 9325 section 4.5), so that TLS fails for mail programs and for other servers.",
@@ -64,8 +64,7 @@ pub const KEY: Aspect = Aspect {
 const SOON: Duration = Duration::days(14);
 
 async fn ask(view: &View) -> Vec<Finding> {
-    let (stations, promised) = tokio::join!(view.stations(), promised(view));
-    let stations = match stations {
+    let stations = match view.stations().await {
         Ok(stations) => stations,
         Err(reason) => return vec![VERSIONS.of(view.domain()).skip(reason)],
     };
@@ -79,7 +78,6 @@ async fn ask(view: &View) -> Vec<Finding> {
                 Some(Err(_)) => hello(view, station, Newest::V12).await,
                 _ => Ok(Said::Refuses),
             },
-            promised,
             roots: &outside.roots(),
             now: outside.settings.now,
         }
@@ -97,15 +95,6 @@ async fn hello(view: &View, station: &Station, newest: Newest) -> Result<Said, S
     outside.hello(host, *address, station.port, newest).await
 }
 
-/// Whether the domain promises senders a certificate that they can verify, by MTA-STS.
-async fn promised(view: &View) -> bool {
-    let Ok(name) = Name::parse(&format!("_mta-sts.{}", view.domain())) else {
-        return false;
-    };
-    let record = view.lookup(&name, RType::Txt).await;
-    record.is_ok_and(|set| set.values.iter().any(|text| text.contains("v=STSv1")))
-}
-
 /// All that is needed to judge one port.
 struct Look<'a> {
     station: &'a Station,
@@ -113,8 +102,6 @@ struct Look<'a> {
     old: Result<Said, String>,
     /// What is said to TLS 1.2 with every old cipher.
     last: Result<Said, String>,
-    /// Whether MTA-STS promises a certificate that verifies.
-    promised: bool,
     roots: &'a RootCertStore,
     now: OffsetDateTime,
 }
@@ -152,9 +139,10 @@ impl Look<'_> {
     }
 
     /// Whether clients verify the certificate: on port 25 servers mostly do
-    /// not, but our own shall be right everywhere.
+    /// not, unless the domain promises it, which is for `mta_sts` and `dane` to
+    /// judge. Our own shall be right everywhere.
     fn strict(&self) -> bool {
-        self.station.ours || self.station.port != 25 || self.promised
+        self.station.ours || self.station.port != 25
     }
 
     fn worse(
@@ -173,7 +161,6 @@ impl Look<'_> {
 
     fn versions(&self) -> Finding {
         let about = self.of(&VERSIONS);
-        let upgrade = "let the server speak TLS 1.2 and 1.3";
         match (&self.station.seen.tls, &self.old, &self.last) {
             (Some(Ok(tls)), Ok(Said::Accepts(old)), _) => about.warn(
                 format!("{}, but {old} is accepted, too", tls.version),
@@ -186,12 +173,13 @@ impl Look<'_> {
                 "{}; whether older ones are accepted is not known: {reason}",
                 tls.version
             )),
-            (Some(Err(_)), Ok(Said::Accepts(old)), Ok(Said::Refuses) | Err(_)) => {
-                about.fail(format!("only {old} and older"), upgrade)
-            }
-            (Some(Err(reason)), _, Ok(Said::Accepts(version))) => about.warn(
+            (Some(Err(reason)), _, Ok(Said::Accepts(version))) if version == "TLSv1.2" => about.warn(
                 format!("{version}, but only with ciphers that are being given up: {reason}"),
                 "let the server offer ciphers with ECDHE and AES-GCM or ChaCha20 (RFC 9325 section 4.2)",
+            ),
+            (Some(Err(_)), Ok(Said::Accepts(old)), _) => about.fail(
+                format!("nothing newer than {old}"),
+                "let the server speak TLS 1.2 and 1.3",
             ),
             (Some(Err(reason)), _, _) if self.station.port == SUBMISSIONS => about.fail(
                 format!("no TLS comes about: {reason}"),
@@ -247,8 +235,7 @@ impl Look<'_> {
         let found = format!("for {listed}, not for {host}");
         let fix = format!("take a certificate that has {host} among its names");
         // The submission service of others may be meant to be asked by another name.
-        let fails = self.station.ours || (self.promised && self.station.port == 25);
-        self.worse(&NAME, fails, found, fix)
+        self.worse(&NAME, self.station.ours, found, fix)
     }
 
     fn days(&self, leaf: &Leaf) -> Finding {
@@ -450,7 +437,6 @@ mod tests {
             station: &station,
             old,
             last,
-            promised: false,
             roots,
             now: NOW,
         };
@@ -626,6 +612,7 @@ mod tests {
         assert_eq!(of(25, modern(), [Err("gone".into()), refuses()]), Pass);
         assert_eq!(of(25, modern(), [old(), refuses()]), Warn);
         assert_eq!(of(25, broken(), [old(), refuses()]), Fail);
+        assert_eq!(of(25, broken(), [old(), old()]), Fail);
         assert_eq!(of(25, broken(), [refuses(), ciphers()]), Warn);
         assert_eq!(of(25, broken(), [refuses(), refuses()]), Skip);
         assert_eq!(of(465, broken(), [refuses(), refuses()]), Fail);

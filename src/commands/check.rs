@@ -117,13 +117,19 @@ fn place(cli: &Cli, options: &Check, config: Option<Arc<Config>>) -> Result<Plac
 
 /// mail.yaml, which domains that are named on the command line do without.
 fn known(cli: &Cli, options: &Check) -> Result<Option<Config>> {
-    let there = cli.file.is_some() || setup::file(cli).is_ok();
     if options.login {
         return setup::config(cli).map(Some);
     }
-    if there || options.domains.is_empty() {
+    if cli.file.is_some() || setup::file(cli).is_ok() {
         // None of its secrets is needed.
         return setup::config_to_rehearse(cli).map(Some);
+    }
+    if options.domains.is_empty() {
+        return Err(
+            Failure::new("no domain is named, and there is no mail.yaml here")
+                .hint("`mailctl check example.com` looks at any domain; -f FILE names another file")
+                .exit(Exit::Unsound),
+        );
     }
     Ok(None)
 }

@@ -41,7 +41,8 @@ impl KnotServer {
             dns.port(),
         );
         for (apex, text) in zones {
-            let file = dir.path().join(apex);
+            // The root's apex alone would name the directory.
+            let file = dir.path().join(format!("zone-{apex}"));
             fs::write(&file, text).expect("a zone file");
             conf.push_str(&format!(
                 "  - domain: {apex}\n    file: {}\n    acl: update\n",

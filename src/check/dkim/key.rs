@@ -7,7 +7,7 @@ use x509_parser::public_key::{PublicKey, RSAPublicKey};
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::check::remarks::Remarks;
-use crate::dkim::tags;
+use crate::dkim::{refusals, tags};
 
 /// What a key is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,26 +79,8 @@ fn parse(record: &str, remarks: &mut Remarks) -> Result<Holds, String> {
         }
         None => {}
     }
-    let lists = |tag: &str, wanted: &[&str]| {
-        get(tag).is_none_or(|list| list.split(':').any(|word| wanted.contains(&word.trim())))
-    };
-    if !lists("h", &["sha256"]) {
-        remarks.fail(
-            format!(
-                "`h={}` does not allow sha256, the only hash that verifiers accept (RFC 8301)",
-                get("h").unwrap_or_default()
-            ),
-            "take the tag h out, or write `h=sha256`",
-        );
-    }
-    if !lists("s", &["*", "email"]) {
-        remarks.fail(
-            format!(
-                "`s={}` does not allow the key for mail",
-                get("s").unwrap_or_default()
-            ),
-            "take the tag s out, or write `s=email`",
-        );
+    for (tag, why) in refusals(&tags) {
+        remarks.fail(why, format!("take the tag {tag} out"));
     }
     if get("t").is_some_and(|flags| flags.split(':').any(|flag| flag.trim() == "y")) {
         remarks.warn(

@@ -59,7 +59,7 @@ impl Outside {
     }
 
     async fn control(&self, asked: IpAddr, port: u16) -> Control {
-        let far = match self.far(port).await {
+        let far = match self.far_host(port).await {
             Ok(far) => far,
             Err(reason) => return Control::Untried(reason),
         };
@@ -78,7 +78,7 @@ impl Outside {
     ///
     /// # Errors
     /// When it is not found.
-    pub(in crate::check) async fn far(&self, port: u16) -> Result<Far, String> {
+    pub(in crate::check) async fn far_host(&self, port: u16) -> Result<Far, String> {
         let name = match self.settings.far.as_str() {
             FAR if port != 25 => FAR_SUBMISSION,
             far => far,

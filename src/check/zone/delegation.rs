@@ -12,11 +12,11 @@ pub const DELEGATION: Aspect = Aspect {
     why: "Every look-up begins there. A name server that does not answer delays mail or makes receivers defer it (451 4.4.3, 450 4.1.8); with one alone nothing is found whenever it is down (RFC 2182).",
 };
 
-/// There is no such zone.
+/// The domain does not exist.
 pub fn absent(domain: &Name, closest: &Name) -> Finding {
     DELEGATION.of(domain).fail(
-        format!("no zone holds it: the closest one above is {closest}"),
-        "register the domain, or have the registrar delegate it to the name servers that hold its zone",
+        format!("it does not exist: the closest zone above it is {closest}"),
+        "register the domain and delegate it to the name servers that hold its zone, or publish its records in the zone above",
     )
 }
 

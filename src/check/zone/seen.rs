@@ -73,7 +73,7 @@ pub struct Soa {
 
 /// Why nothing was heard.
 pub enum Trouble {
-    /// There is no such zone: the closest one is this.
+    /// The domain does not exist: this is the closest zone.
     Absent(Name),
     /// It could not be asked.
     Unknown(String),
@@ -115,14 +115,17 @@ impl Seen {
 /// Asks everybody.
 pub async fn gather(view: &View) -> Result<Seen, Trouble> {
     let (dns, domain) = (&view.outside.dns, view.domain());
-    let known = match dns.zone_of(domain).await {
+    let known = match dns.closest_zone(domain).await {
+        Ok(closest) if !closest.as_str().contains('.') => return Err(Trouble::Absent(closest)),
         Ok(apex) => Some(apex),
-        Err(_) => match dns.closest_zone(domain).await {
-            Ok(closest) => return Err(Trouble::Absent(closest)),
-            // A zone that nobody can resolve is looked at all the more.
-            Err(_) => None,
-        },
+        // A zone that nobody can resolve is looked at all the more.
+        Err(_) => None,
     };
+    if let (Some(apex), Ok(reply)) = (&known, view.lookup(domain, RType::Mx).await)
+        && reply.nxdomain
+    {
+        return Err(Trouble::Absent(apex.clone()));
+    }
     let delegation = delegation(dns, known.as_ref().unwrap_or(domain)).await;
     let apex = match (&known, &delegation) {
         (Some(apex), _) => apex.clone(),
@@ -147,9 +150,10 @@ pub async fn gather(view: &View) -> Result<Seen, Trouble> {
     if let Ok(Some(delegation)) = &seen.delegation {
         names.extend(delegation.servers.iter().cloned());
     }
-    if let Ok(set) = dns
-        .resolve(&RrsetKey::new(seen.apex.clone(), RType::Ns))
-        .await
+    if known.is_some()
+        && let Ok(set) = dns
+            .resolve(&RrsetKey::new(seen.apex.clone(), RType::Ns))
+            .await
     {
         names.extend(
             set.values
