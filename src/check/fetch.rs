@@ -146,7 +146,9 @@ impl Outside {
             match connect(place, self.settings.patience / 2).await {
                 Ok(()) => return Ok(place),
                 Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => refused = Some(place),
-                Err(e) if e.kind() == io::ErrorKind::TimedOut && self.far_web(address).await => {
+                Err(e)
+                    if e.kind() == io::ErrorKind::TimedOut && self.web_answers(address).await =>
+                {
                     refused = refused.or(Some(place));
                 }
                 Err(e) => silent = Some(format!("{place} does not answer: {e}")),
@@ -160,7 +162,7 @@ impl Outside {
 
     /// Whether a web server far away answers over the family of `address`:
     /// else a silence is one of the way from here.
-    async fn far_web(&self, address: IpAddr) -> bool {
+    async fn web_answers(&self, address: IpAddr) -> bool {
         let four = address.is_ipv4();
         let find = || async {
             let Ok(url) = Url::parse(&self.settings.rdap) else {

@@ -26,6 +26,22 @@ impl UnboundServer {
 
     /// The same with an authority for each zone.
     pub async fn start_for(dns: SocketAddr, zones: &[(&str, SocketAddr)]) -> Option<Self> {
+        Self::run(dns, zones, "iterator", "").await
+    }
+
+    /// Asks `root` for the root, and validates from there on by its key.
+    pub async fn start_validating(dns: SocketAddr, root: SocketAddr, anchor: &str) -> Option<Self> {
+        // Names that are nobody's are refused without asking, unless they are named.
+        let more = format!("  local-zone: \"test.\" nodefault\n  trust-anchor: \"{anchor}\"\n");
+        Self::run(dns, &[("", root)], "validator iterator", &more).await
+    }
+
+    async fn run(
+        dns: SocketAddr,
+        zones: &[(&str, SocketAddr)],
+        modules: &str,
+        more: &str,
+    ) -> Option<Self> {
         let installed = program("unbound")?;
         let dir = tempdir().expect("a directory");
         // AppArmor's profile goes by the path and keeps the installed one out of this directory.
@@ -34,7 +50,7 @@ impl UnboundServer {
         let mut conf = format!(
             "server:\n  interface: {}@{}\n  access-control: 127.0.0.0/8 allow\n  chroot: \"\"\n  username: \"\"\n\
              \x20 directory: \"{}\"\n  pidfile: \"\"\n  use-syslog: no\n  do-daemonize: no\n\
-             \x20 unblock-lan-zones: yes\n  module-config: iterator\n  do-not-query-localhost: no\n  do-ip6: no\n  num-threads: 1\n",
+             \x20 unblock-lan-zones: yes\n  module-config: \"{modules}\"\n  do-not-query-localhost: no\n  do-ip6: no\n  num-threads: 1\n",
             dns.ip(),
             dns.port(),
             dir.path().display(),
@@ -42,6 +58,7 @@ impl UnboundServer {
         for (zone, _) in zones {
             conf.push_str(&format!("  local-zone: \"{zone}.\" nodefault\n"));
         }
+        conf.push_str(more);
         conf.push_str("remote-control:\n  control-enable: no\n");
         for (zone, authority) in zones {
             let (ip, port) = (authority.ip(), authority.port());

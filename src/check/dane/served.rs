@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
     use crate::check::Verdict;
-    use crate::check::trust::testing::{Authority, now};
+    use crate::check::pki::testing::{Authority, now};
     use crate::check::wire::Tls;
 
     fn name(text: &str) -> Name {

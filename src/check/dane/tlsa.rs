@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256, Sha512};
 use time::OffsetDateTime;
 
-use crate::check::trust;
+use crate::check::pki;
 use crate::record::Name;
 
 /// One TLSA record (RFC 6698 section 2.1).
@@ -159,7 +159,7 @@ fn below(
     let roots = Arc::new(roots);
     let mut last = Err("there is no name to look for".to_owned());
     for name in names {
-        last = trust::trusted(chain, name, roots.clone(), now);
+        last = pki::trusted(chain, name, roots.clone(), now);
         if last.is_ok() {
             return Ok(());
         }
@@ -170,7 +170,7 @@ fn below(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::trust::testing::{Authority, now};
+    use crate::check::pki::testing::{Authority, now};
 
     fn hex(octets: &[u8]) -> String {
         octets.iter().map(|octet| format!("{octet:02x}")).collect()

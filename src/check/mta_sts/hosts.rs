@@ -6,7 +6,7 @@ use super::policy::{Mode, Policy};
 use super::{CERTIFICATE, MX};
 use crate::check::view::{Exchanges, Host};
 use crate::check::wire::{Port, Reach};
-use crate::check::{Finding, View, trust};
+use crate::check::{Finding, View, pki};
 use crate::record::Name;
 
 pub(super) async fn ask(view: &View, policy: &Policy) -> Vec<Finding> {
@@ -34,7 +34,7 @@ pub(super) async fn ask(view: &View, policy: &Policy) -> Vec<Finding> {
         async move {
             let port = view.outside.port(host, address, 25).await;
             let now = view.outside.settings.now;
-            let verified = |chain: &[_]| trust::trusted(chain, host, roots, now);
+            let verified = |chain: &[_]| pki::trusted(chain, host, roots, now);
             (format!("{host} at {address}"), certified(&port, verified))
         }
     }));
