@@ -70,14 +70,19 @@ impl Instead {
     }
 }
 
-/// One page of a web server: a `web` block `https://host/path STATUS TYPE`.
-pub fn web_page(argument: &str, body: &str) -> Value {
-    let words: Vec<&str> = argument.splitn(3, ' ').collect();
+/// One page of a web server, and what its certificate is like where that is
+/// said: a `web` block `https://host/path STATUS TYPE[, CERTIFICATE]`.
+pub fn web_page(argument: &str, body: &str) -> (Value, Option<String>) {
+    let (argument, certificate) = match argument.split_once(", ") {
+        Some((argument, wish)) => (argument, Some(wish.to_owned())),
+        None => (argument, None),
+    };
+    let words: Vec<&str> = argument.split(' ').collect();
     let [url, status, kind] = words[..] else {
         panic!("a `web` block is `URL STATUS TYPE`, not `{argument}`");
     };
     let (_, rest) = url.split_once("://").expect("a URL");
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    json!({ "host": host, "path": if path == "*" { "*".to_owned() } else { format!("/{path}") },
-            "status": status, "type": kind, "body": body })
+    let (host, path) = rest.split_once('/').expect("a path");
+    let page = json!({ "host": host, "path": format!("/{path}"), "status": status, "type": kind, "body": body });
+    (page, certificate)
 }

@@ -145,7 +145,7 @@ impl Stage {
 
     /// Breaks it.
     pub fn break_it(&mut self, world: &Broken) {
-        let mut pages: Vec<Value> = Vec::new();
+        let mut pages = Vec::new();
         for block in &world.blocks {
             let body = self.filled(&block.body);
             let argument = self.filled(&block.argument);
@@ -167,7 +167,7 @@ impl Stage {
                 other => panic!("{}: {}: a block `{other}`", world.page, world.title),
             }
         }
-        self.serve(&pages);
+        self.serve(pages);
         self.settle();
     }
 
@@ -316,13 +316,11 @@ systemctl restart chasquid.service"
     /// address that is asked stays the same.
     fn instead(&mut self, kind: &str, lines: &str) {
         let Instead { of, mut settings } = Instead::parse(kind, lines);
-        let [mut chain, mut key] = self.shown();
-        if let Some(wish) = settings.remove("certificate") {
-            let wish = wish.as_str().expect("text").replace("; ", "\n");
-            let made = self.made(&wish);
-            chain = self.lab.private_file("instead-chain.pem", &made.chain);
-            key = self.lab.private_file("instead-key.pem", &made.key);
-        }
+        let wish = settings.remove("certificate");
+        let [chain, key] = match wish.as_ref().and_then(Value::as_str) {
+            Some(wish) => self.made_files("instead", wish),
+            None => self.shown(),
+        };
         settings.insert("chain".into(), chain.display().to_string().into());
         settings.insert("key".into(), key.display().to_string().into());
         settings.insert("host".into(), HOST.into());
@@ -352,11 +350,16 @@ systemctl restart chasquid.service"
     }
 
     /// A web server of the domain at this machine's address.
-    fn serve(&mut self, pages: &[Value]) {
+    fn serve(&mut self, pages: Vec<(Value, Option<String>)>) {
+        let (pages, wishes): (Vec<Value>, Vec<Option<String>>) = pages.into_iter().unzip();
         if pages.is_empty() {
             return;
         }
-        let [chain, key] = self.shown();
+        let wish = wishes.into_iter().flatten().next();
+        let [chain, key] = match wish {
+            Some(wish) => self.made_files("web", &wish),
+            None => self.shown(),
+        };
         let settings = json!({
             "kind": "https",
             "listen": [[self.words["here4"], 443], [self.words["here6"], 443]],
@@ -366,6 +369,13 @@ systemctl restart chasquid.service"
         });
         let settings = settings.as_object().expect("an object");
         self.parties.push(Party::start(settings));
+    }
+
+    /// The files of a certificate, whose lines stand behind each other.
+    fn made_files(&self, name: &str, wish: &str) -> [PathBuf; 2] {
+        let made = self.made(&wish.replace("; ", "\n"));
+        let file = |end: &str, pem: &str| self.lab.private_file(&format!("{name}-{end}"), pem);
+        [file("chain.pem", &made.chain), file("key.pem", &made.key)]
     }
 
     /// `drop to ADDRESS PORT`: nothing from here gets there; `from`: nothing of there gets here.
