@@ -69,12 +69,9 @@ pub type Ask = for<'a> fn(&'a View) -> Pin<Box<dyn Future<Output = Vec<Finding>>
 
 /// All questions, in the order in which their findings are shown.
 pub const QUESTIONS: &[Question] = &[
-    resolver::QUESTION,
-    registration::QUESTION,
     zone::QUESTION,
     mx::QUESTION,
     host::QUESTION,
-    blocklist::QUESTION,
     smtp::QUESTION,
     tls::QUESTION,
     relay::QUESTION,
@@ -88,6 +85,9 @@ pub const QUESTIONS: &[Question] = &[
     caa::QUESTION,
     autoconfig::QUESTION,
     bimi::QUESTION,
+    blocklist::QUESTION,
+    registration::QUESTION,
+    resolver::QUESTION,
 ];
 
 /// Which findings are wanted, by id or by the beginning of one: `spf` means `spf.record` too.

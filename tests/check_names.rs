@@ -241,7 +241,7 @@ async fn a_zone_is_judged_at_every_one_of_its_servers() {
         "zone.servers",
         "good.test",
         Pass,
-        &["2 agree, with serial 1"],
+        &["2 addresses asked, all with serial 1"],
     );
     found.is("zone.dnssec", "good.test", Pass, &["not signed"]);
     found.is("mx.record", "good.test", Pass, &["10 smtp.good.test"]);

@@ -32,7 +32,10 @@ pub async fn look(tools: &Tools, survey: &Survey, how: &Afterwards) -> Result<Re
     let world: &World = &tools.world;
     let domains: Vec<Name> = tools.config.domains.keys().map(|d| d.0.clone()).collect();
     let fresh = world.dns.fresh(zones(tools, survey)).await?;
-    let outside = Arc::new(Outside::new(fresh.dns().clone(), how.settings.clone()));
+    let mut settings = how.settings.clone();
+    // What apply made is younger than apply's beginning.
+    settings.now = (tools.now)();
+    let outside = Arc::new(Outside::new(fresh.dns().clone(), settings));
     let addresses = addresses(tools.config.host_name(), survey);
     let expected = |domain: &Name| {
         let mut expected = Expected::from_config(&tools.config, domain)?;

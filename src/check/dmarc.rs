@@ -175,7 +175,14 @@ mod tests {
             (finding.verdict, finding.found)
         };
         const GOOD: &str = "v=DMARC1; p=reject";
-        let cases: [(&[&str], &[&str], bool, Verdict, &str); 7] = [
+        type Case = (
+            &'static [&'static str],
+            &'static [&'static str],
+            bool,
+            Verdict,
+            &'static str,
+        );
+        let cases: [Case; 7] = [
             (&[GOOD], &[], false, Pass, GOOD),
             (
                 &[],

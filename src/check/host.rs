@@ -287,6 +287,10 @@ fn ehlo(host: &Name, seen: &Seen) -> Finding {
         // What large providers call the machine behind the name is their own affair.
         return about.pass(format!("{found}; it only receives"));
     }
+    if !seen.managed && akin(greeted, host) {
+        // They greet with one name for all their machines, and may send with others.
+        return about.pass(format!("{found}; a name of the same provider"));
+    }
     let fix = format!(
         "let greeting, EHLO name, PTR record and A or AAAA record all say {host}, as `hostname` in the server's configuration does"
     );
@@ -319,6 +323,15 @@ fn looks(seen: &Seen) -> Finding {
         Trait::Dynamic(_) => about.fail(found, fix),
         Trait::Address | Trait::Numbered(_) => about.warn(found, fix),
     }
+}
+
+/// Whether two names have their last two labels in common.
+fn akin(one: &Name, other: &Name) -> bool {
+    let tail = |name: &Name| -> Vec<String> {
+        let labels = name.as_str().rsplit('.').take(2);
+        labels.map(str::to_owned).collect()
+    };
+    tail(one) == tail(other)
 }
 
 /// Whether a name leads to the address that was looked at.
@@ -428,6 +441,15 @@ mod tests {
         seen.managed = false;
         assert_eq!(verdict(&seen, "ehlo"), Some(Warn));
         seen.sends = false;
+        assert_eq!(verdict(&seen, "ehlo"), Some(Pass));
+
+        // A large provider's greeting leads nowhere, and is its own.
+        let mut seen = healthy();
+        let front = name("mx.wac.tax");
+        seen.greeted = Ok(Some(front.clone()));
+        seen.leads.insert(front, Ok(Vec::new()));
+        assert_eq!(verdict(&seen, "ehlo"), Some(Fail));
+        seen.managed = false;
         assert_eq!(verdict(&seen, "ehlo"), Some(Pass));
 
         let mut seen = healthy();

@@ -38,12 +38,12 @@ async fn ask(view: &View) -> Vec<Finding> {
         Err(found) => return vec![unsound(domain, &found)],
     };
     let mut findings = vec![RECORD.of(domain).pass(rua.join(", "))];
+    let mut receivers = Vec::new();
     for to in rua.iter().filter_map(|uri| receiver(uri)) {
-        findings.push(match destination(view, &to).await {
-            Ok(gone) => judge_destination(domain, &to, gone),
-            Err(reason) => DESTINATION.of(domain).skip(reason),
-        });
+        let lost = destination(view, &to).await;
+        receivers.push((to, lost));
     }
+    findings.extend(judge_destinations(domain, &receivers));
     findings
 }
 
@@ -144,14 +144,27 @@ async fn destination(view: &View, to: &Name) -> Result<Option<&'static str>, Str
     Ok(addresses.is_empty().then_some("has neither MX nor address"))
 }
 
-fn judge_destination(domain: &Name, to: &Name, gone: Option<&str>) -> Finding {
-    match gone {
-        None => DESTINATION.of(domain).pass(to.to_string()),
-        Some(why) => DESTINATION.of(domain).warn(
-            format!("{to} {why}"),
-            format!("name an address that somebody reads in the rua of _smtp._tls.{domain}"),
-        ),
+/// Where mail to the report addresses goes; `None` where there are none.
+fn judge_destinations(
+    domain: &Name,
+    receivers: &[(Name, Result<Option<&str>, String>)],
+) -> Option<Finding> {
+    let about = DESTINATION.of(domain);
+    let (first, _) = receivers.first()?;
+    let lost: Vec<String> = receivers
+        .iter()
+        .filter_map(|(to, lost)| Some(format!("{to} {}", lost.as_ref().ok()?.as_ref()?)))
+        .collect();
+    if !lost.is_empty() {
+        let fix = format!("name addresses that somebody reads in the rua of _smtp._tls.{domain}");
+        return Some(about.warn(lost.join("; "), fix));
     }
+    let unknown = receivers.iter().find_map(|(_, lost)| lost.as_ref().err());
+    Some(match unknown {
+        Some(reason) => about.skip(reason),
+        None if receivers.len() == 1 => about.pass(first.to_string()),
+        None => about.pass(format!("{first} and {} more", receivers.len() - 1)),
+    })
 }
 
 #[cfg(test)]
@@ -229,11 +242,15 @@ mod tests {
         let domain = Name::parse("example.com").expect("a name");
         let to = receiver("MAILTO:tls@reports.example.net?subject=x").expect("a domain");
         assert_eq!(to.as_str(), "reports.example.net");
-        assert_eq!(judge_destination(&domain, &to, None).verdict, Verdict::Pass);
-        let lost = judge_destination(&domain, &to, Some("does not exist"));
-        assert_eq!(
-            (lost.verdict, lost.found.as_str()),
-            (Verdict::Warn, "reports.example.net does not exist")
-        );
+        let of = |lost: &[Result<Option<&str>, String>]| {
+            let receivers: Vec<_> = lost.iter().map(|l| (to.clone(), l.clone())).collect();
+            judge_destinations(&domain, &receivers).map(|finding| finding.verdict)
+        };
+        let gone = || Ok(Some("does not exist"));
+        let unknown = || Err("SERVFAIL".to_owned());
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[Ok(None), Ok(None)]), Some(Verdict::Pass));
+        assert_eq!(of(&[Ok(None), gone(), unknown()]), Some(Verdict::Warn));
+        assert_eq!(of(&[Ok(None), unknown()]), Some(Verdict::Skip));
     }
 }

@@ -100,6 +100,7 @@ pub(crate) fn about_data(message: &Message, server: &str, what: &str) -> Result<
 /// A response code as the registry of DNS RCODEs writes it.
 pub(crate) fn mnemonic(code: ResponseCode) -> String {
     match code {
+        ResponseCode::NoError => "NOERROR".into(),
         ResponseCode::FormErr => "FORMERR".into(),
         ResponseCode::ServFail => "SERVFAIL".into(),
         ResponseCode::NXDomain => "NXDOMAIN".into(),

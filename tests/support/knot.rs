@@ -54,7 +54,8 @@ impl KnotServer {
             dns.port(),
         );
         for Zone { apex, signed, .. } in &zones {
-            let file = dir.path().join(format!("{apex}.zone"));
+            // The root's apex alone would name the directory.
+            let file = dir.path().join(format!("zone-{apex}"));
             conf.push_str(&format!(
                 "  - domain: {apex}\n    file: {}\n    acl: update\n",
                 file.display()
@@ -67,7 +68,7 @@ impl KnotServer {
         fs::write(&config, conf).expect("a configuration");
         let anchor = sign(&config, &mut zones)?;
         for Zone { apex, text, .. } in &zones {
-            fs::write(dir.path().join(format!("{apex}.zone")), text).expect("a zone file");
+            fs::write(dir.path().join(format!("zone-{apex}")), text).expect("a zone file");
         }
         let mut running = Running::start(Command::new(server).arg("-c").arg(config), dir);
         for Zone { apex, .. } in &zones {

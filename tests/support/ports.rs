@@ -4,6 +4,7 @@
 #![allow(dead_code, clippy::print_stdout)]
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -83,12 +84,18 @@ impl Running {
     pub fn start(command: &mut Command, dir: TempDir) -> Self {
         let log = File::create(dir.path().join("log")).expect("a log file");
         let errors = log.try_clone().expect("a second handle");
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(errors)
-            .spawn()
-            .expect("the server starts");
+        let command = command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        let end = Instant::now() + PATIENCE;
+        let child = loop {
+            match command.spawn() {
+                // A copy of a program is busy while another thread's child, just
+                // forked, still has the handle that it was written through.
+                Err(e) if e.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < end => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                child => break child.expect("the server starts"),
+            }
+        };
         Self { child, dir }
     }
 

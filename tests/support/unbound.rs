@@ -29,11 +29,20 @@ impl UnboundServer {
         Self::run(dns, zones, "iterator", "").await
     }
 
-    /// Asks `root` for the root, and validates from there on by its key.
-    pub async fn start_validating(dns: SocketAddr, root: SocketAddr, anchor: &str) -> Option<Self> {
-        // Names that are nobody's are refused without asking, unless they are named.
-        let more = format!("  local-zone: \"test.\" nodefault\n  trust-anchor: \"{anchor}\"\n");
-        Self::run(dns, &[("", root)], "validator iterator", &more).await
+    /// Asks `root` for the root; with the root's key it validates.
+    pub async fn start_from_root(
+        dns: SocketAddr,
+        root: SocketAddr,
+        key: Option<&str>,
+    ) -> Option<Self> {
+        // Without this word, names below it are nobody's, and are not asked for.
+        let mut more = "  local-zone: \"test.\" nodefault\n".to_owned();
+        let mut modules = "iterator";
+        if let Some(key) = key {
+            more.push_str(&format!("  trust-anchor: \"{key}\"\n"));
+            modules = "validator iterator";
+        }
+        Self::run(dns, &[("", root)], modules, &more).await
     }
 
     async fn run(

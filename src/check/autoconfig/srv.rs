@@ -153,6 +153,12 @@ fn judge(owner: &Name, service: &str, wanted: Option<(&Name, u16)>, targets: &[T
         let fix = format!("have {owner} name a host that answers there, or remove the record");
         return about.fail(faults.join("; "), fix);
     }
+    if let Some(alias) = targets.iter().find(|target| target.alias) {
+        return about.warn(
+            format!("{}: the host is an alias, which RFC 2782 forbids", place(alias)),
+            format!("have {owner} name the host that the alias stands for"),
+        );
+    }
     let unknown = targets.iter().find_map(|t| t.addresses.as_ref().err());
     match unknown {
         Some(reason) => about.skip(reason),
@@ -163,9 +169,6 @@ fn judge(owner: &Name, service: &str, wanted: Option<(&Name, u16)>, targets: &[T
 /// What keeps a mail program from using a target.
 fn fault(service: &str, target: &Target) -> Option<String> {
     target.host.as_ref()?;
-    if target.alias {
-        return Some("the host is an alias, which RFC 2782 forbids".into());
-    }
     if target.addresses == Ok(0) {
         return Some("the host has no address".into());
     }
@@ -263,7 +266,7 @@ mod tests {
             ..open.clone()
         };
         for (service, targets, verdict, part) in [
-            (SUBMISSIONS, &[alias][..], Verdict::Fail, "an alias"),
+            (SUBMISSIONS, &[alias][..], Verdict::Warn, "an alias"),
             (SUBMISSIONS, &[lost], Verdict::Fail, "no address"),
             (
                 SUBMISSIONS,

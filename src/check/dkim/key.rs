@@ -64,14 +64,11 @@ fn parse(record: &str, remarks: &mut Remarks) -> Result<Holds, String> {
     let tags = tags(record)?;
     let get = |tag: &str| tags.get(tag).map(String::as_str);
     match get("v") {
-        Some("DKIM1") => {
-            if !record.trim_start().starts_with('v') {
-                remarks.warn(
-                    "`v=DKIM1` is not the first tag, where RFC 6376 section 3.6.1 wants it",
-                    "move `v=DKIM1` to the front",
-                );
-            }
-        }
+        Some("DKIM1") if record.trim_start().starts_with('v') => {}
+        Some("DKIM1") => remarks.warn(
+            "`v=DKIM1` is not the first tag, where RFC 6376 section 3.6.1 wants it",
+            "move `v=DKIM1` to the front",
+        ),
         Some(other) => {
             return Err(format!(
                 "`v={other}` is no version that verifiers know: DKIM1 is wanted"

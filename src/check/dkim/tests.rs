@@ -4,6 +4,9 @@ use super::*;
 use crate::check::Verdict::{self, Fail, Pass, Skip, Warn};
 use crate::dns::Reply;
 
+/// Ids, subjects and verdicts.
+type Wanted<'a> = &'a [(&'a str, &'a str, Verdict)];
+
 fn domain() -> Name {
     Name::parse("a.test").expect("a name")
 }
@@ -57,7 +60,7 @@ fn judged(seen: &Seen) -> Vec<(String, String, Verdict)> {
     findings.map(|f| (f.id, f.subject, f.verdict)).collect()
 }
 
-fn all(wanted: &[(&str, &str, Verdict)]) -> Vec<(String, String, Verdict)> {
+fn all(wanted: Wanted) -> Vec<(String, String, Verdict)> {
     wanted
         .iter()
         .map(|(id, subject, verdict)| ((*id).to_owned(), (*subject).to_owned(), *verdict))
@@ -67,7 +70,7 @@ fn all(wanted: &[(&str, &str, Verdict)]) -> Vec<(String, String, Verdict)> {
 #[test]
 fn the_key_that_signs_must_be_the_published_one() {
     let (ours, other) = (rsa(2048), ED25519);
-    let cases: [(Looked, &[(&str, &str, Verdict)]); 5] = [
+    let cases: [(Looked, Wanted); 5] = [
         (
             values(&[&ours]),
             &[

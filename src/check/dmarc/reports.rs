@@ -187,7 +187,14 @@ mod tests {
     #[test]
     fn other_domains_must_consent_and_all_must_receive() {
         let silent: Looked = Err("SERVFAIL".into());
-        let cases: [(&str, Option<Looked>, Result<bool, String>, Verdict, &str); 9] = [
+        type Case = (
+            &'static str,
+            Option<Looked>,
+            Result<bool, String>,
+            Verdict,
+            &'static str,
+        );
+        let cases: [Case; 9] = [
             (
                 "rua=mailto:r@a.test",
                 None,

@@ -17,7 +17,10 @@ pub(super) fn id(values: &BTreeSet<String>) -> Result<Option<String>, String> {
     let record = match records.as_slice() {
         [only] => *only,
         [] => {
-            let meant = |value: &&&String| value.to_ascii_lowercase().contains("sts");
+            let meant = |value: &&&String| {
+                let value = value.to_ascii_lowercase();
+                value.starts_with("v=sts") || value.contains("stsv1")
+            };
             return match others.iter().find(meant) {
                 Some(near) => Err(format!("`{near}` does not begin with `{VERSION}`")),
                 None => Ok(None),

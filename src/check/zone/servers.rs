@@ -62,7 +62,10 @@ pub fn judge(domain: &Name, managed: bool, seen: &Seen) -> Finding {
     }
     let mut found = match holders.len() {
         1 => format!("{newest} has serial {}", reference.soa.serial),
-        several => format!("{several} agree, with serial {}", reference.soa.serial),
+        several => format!(
+            "{several} addresses asked, all with serial {}",
+            reference.soa.serial
+        ),
     };
     let unheard: Vec<String> = seen
         .servers
