@@ -1,11 +1,13 @@
 //! `mailctl check`: the live service from outside, as a receiver sees it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 
 use super::setup;
+use crate::check::dkim::signing_keys;
 use crate::check::outside::anchors;
 use crate::check::{self, Choice, Expected, Outside, Report, Settings, render};
 use crate::cli::{Check, Cli, Format};
@@ -56,9 +58,14 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
         settings.roots.extend(anchors(path)?);
     }
     let outside = Arc::new(Outside::new(dns, settings));
-    let expected = |domain: &Name| -> Option<Arc<Expected>> {
+    let mut signing = match &remote {
+        Some(remote) => signing_keys(remote.as_ref(), &domains)?,
+        None => BTreeMap::new(),
+    };
+    let mut expected = |domain: &Name| -> Option<Arc<Expected>> {
         let mut expected = Expected::from_config(config.as_deref()?, domain)?;
         expected.server.clone_from(&remote);
+        expected.signing = signing.remove(domain);
         Some(Arc::new(expected))
     };
     let domains: Vec<_> = domains
