@@ -4,10 +4,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::names;
@@ -19,7 +17,6 @@ use crate::failure::{Context, Failure, Result};
 /// The running resolver.
 pub struct Resolver {
     network: Network,
-    control: PathBuf,
     program: Program,
 }
 
@@ -63,44 +60,12 @@ impl Resolver {
         let mut program = Program::start(directory, "unbound", command, &[])?;
         let address = SocketAddr::from((network.ipv4(Party::Resolver), 53));
         program.until(Duration::from_secs(30), || answers(address))?;
-        Ok(Self {
-            network,
-            control,
-            program,
-        })
+        Ok(Self { network, program })
     }
 
     /// Where it answers over UDP and TCP, as `resolver` in mail.yaml wants it.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((self.network.ipv4(Party::Resolver), 53))
-    }
-
-    /// Forgets every answer and whatever it has learnt of servers: what was
-    /// changed is seen with the next question.
-    ///
-    /// # Errors
-    /// When unbound does not do so.
-    pub fn forget(&self) -> Result<()> {
-        for command in ["flush_zone .", "flush_infra all"] {
-            let answer = self
-                .tell(command)
-                .with_context(|| format!("unbound cannot be told `{command}`"))?;
-            if !answer.starts_with("ok") {
-                let failure = Failure::new(format!("unbound does not do `{command}`"));
-                return Err(failure.because(answer.trim().to_owned()));
-            }
-        }
-        Ok(())
-    }
-
-    /// One command in the protocol of unbound-control(8), and the answer.
-    fn tell(&self, command: &str) -> std::io::Result<String> {
-        let mut stream = UnixStream::connect(&self.control)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        writeln!(stream, "UBCT1 {command}")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
     }
 
     /// Lets it run on after this process.
@@ -150,7 +115,8 @@ fn configuration(
             let _ = writeln!(text, "    local-data: \"{host}. A {address}\"");
         }
     }
-    // The directory is readable by root only, and so is the socket.
+    // unbound-control(8) may flush the cache and have this file read again. The
+    // directory is readable by root only, and so is the socket.
     let _ = writeln!(
         text,
         "remote-control:\n    control-enable: yes\n    control-interface: \"{}\"\n    control-use-cert: no",

@@ -5,6 +5,8 @@
 
 #[path = "worlds/certificate.rs"]
 mod certificate;
+#[path = "worlds/others.rs"]
+mod others;
 #[path = "worlds/party.rs"]
 mod party;
 #[path = "worlds/resolver.rs"]
@@ -26,6 +28,7 @@ use mailctl::rehearse::names;
 
 use crate::broken::{self, Broken, compare};
 use crate::lab::Lab;
+use others::Others;
 use stage::Stage;
 
 const MAIL: &str = r#"  wac.tax:
@@ -75,6 +78,10 @@ fn run(test: &str, names: &[&str]) {
         return;
     };
     let update = env::var_os("UPDATE").is_some();
+    let mut others = Others::installed();
+    if others.is_none() {
+        eprintln!("skipped: {test}: what other programs say: `make judges` installs them");
+    }
     let only = env::var("WORLD").unwrap_or_default();
     let healthy = stage.check();
     let mut differences = Vec::new();
@@ -94,13 +101,14 @@ fn run(test: &str, names: &[&str]) {
                 stage.break_it(&world);
                 let now = stage.check();
                 let usual = (!stage.elsewhere()).then_some(healthy.as_slice());
-                let lines = look(&stage, &world, usual, &now);
+                let mut lines = look(&stage, &world, usual, &now);
+                if let Some(others) = others.as_mut().filter(|_| others::compared(&world)) {
+                    lines.wrong.extend(others.differ(&stage, &world, &now));
+                }
                 stage.undo();
                 lines
             };
-            if let Some(wrong) = lines.wrong {
-                differences.push(wrong);
-            }
+            differences.extend(lines.told(&stage, &world));
             found.insert(world.title.clone(), lines.found);
         }
         if update {
@@ -128,21 +136,26 @@ impl Drop for Told {
 
 /// How a world looks.
 struct Look {
-    wrong: Option<String>,
+    /// What is not as the page says.
+    wrong: Vec<String>,
     /// For the page.
     found: String,
 }
 
+impl Look {
+    fn told(&self, stage: &Stage, world: &Broken) -> Option<String> {
+        let wrong: Vec<String> = self.wrong.iter().map(|l| stage.emptied(l)).collect();
+        let place = format!("{}: {}", world.page, world.title);
+        (!wrong.is_empty()).then(|| format!("{place}\n  {}", wrong.join("\n  ")))
+    }
+}
+
 fn look(stage: &Stage, world: &Broken, healthy: Option<&[Finding]>, now: &[Finding]) -> Look {
     let compared = compare(&stage.expected(world), healthy, now);
-    let lines: Vec<String> = compared.lines.iter().map(|l| stage.emptied(l)).collect();
-    let place = format!("{}: {}", world.page, world.title);
+    let lines = compared.lines.iter();
     Look {
-        wrong: (!compared.wrong.is_empty()).then(|| {
-            let wrong: Vec<String> = compared.wrong.iter().map(|l| stage.emptied(l)).collect();
-            format!("{place}\n  {}", wrong.join("\n  "))
-        }),
-        found: lines.join("\n") + if lines.is_empty() { "" } else { "\n" },
+        wrong: compared.wrong,
+        found: lines.map(|line| stage.emptied(line) + "\n").collect(),
     }
 }
 

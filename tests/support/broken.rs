@@ -259,6 +259,7 @@ pub fn compare(expected: &[Expected], healthy: Option<&[Finding]>, found: &[Find
             usual == "none" && (verdict == "pass" || healthy.is_none() && verdict == "skip");
         let said = now.get(key).map(|f| format!("{} {}", f.found, f.fix));
         let line = match now.get(key) {
+            Some(_) if ["skip", "pass"].contains(&verdict) => format!("{verdict} {id} {subject}"),
             Some(finding) => format!("{verdict} {id} {subject}: {}", one_line(&finding.found)),
             None => format!("none {id} {subject}"),
         };

@@ -94,7 +94,9 @@ def smtp(connection, secured):
                 lines.say("554 5.7.1 Relay access denied")
         elif verb in ("VRFY", "EXPN"):
             if SETTINGS.get(verb.lower()) == "open":
-                lines.say("250 2.1.5 <i@" + SETTINGS["domain"] + ">")
+                # It tells who is there by telling who is not.
+                there = rest.lower() == "postmaster@" + SETTINGS["domain"]
+                lines.say(f"250 2.1.5 <{rest}>" if there else "550 5.1.1 nobody of that name")
             else:
                 lines.say("502 5.5.1 Command not implemented")
         elif verb in ("RSET", "NOOP"):

@@ -17,6 +17,9 @@ pub struct Ca {
     issuer: Issuer<'static, KeyPair>,
 }
 
+/// Who the authorities belong to.
+const ORGANISATION: &str = "Known and Sons";
+
 /// A chain and its key, in PEM.
 pub struct Made {
     pub chain: String,
@@ -92,6 +95,9 @@ impl Ca {
 fn authority(name: &str) -> CertificateParams {
     let mut params = CertificateParams::new([]).expect("parameters");
     params.distinguished_name.push(DnType::CommonName, name);
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, ORGANISATION);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params

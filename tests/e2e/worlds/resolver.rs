@@ -1,67 +1,42 @@
-//! A resolver with ways of its own, beside the world's.
+//! The world's resolver, told what to do: unbound-control(8) in its own words.
 
 use std::fs;
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use mailctl::rehearse::World;
 
-/// A running one; it ends with this.
-pub struct Unbound {
-    pub address: SocketAddr,
-    child: Child,
+/// Lets it forget every answer, and what it has learnt of servers: what was
+/// changed is seen with the next question.
+pub fn forget(world: &World) {
+    control(world, "flush_zone .");
+    control(world, "flush_infra all");
 }
 
-impl Unbound {
-    /// The world's resolver once more, on another port, with further lines in
-    /// its `server:` clause.
-    pub fn start(world: &World, lines: &str) -> Self {
-        let mut address = world.resolver().address();
-        address.set_port(5353);
-        let directory = world.directory();
-        let own = fs::read_to_string(directory.join("unbound.conf")).expect("a configuration");
-        let own = own.replace("unbound.sock", "unbound-own.sock");
-        let further = format!("server:\n    port: {}\n{lines}", address.port());
-        // Of an option that is given twice the last one counts.
-        let text = own.replace("remote-control:", &format!("{further}remote-control:"));
-        let path = directory.join("unbound-own.conf");
-        fs::write(&path, text).expect("a configuration");
-        let child = Command::new(directory.join("unbound"))
-            .args(["-d", "-p", "-c"])
-            .arg(&path)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(directory.join("log/unbound-own.log")).expect("a log"))
-            .spawn()
-            .expect("unbound");
-        let mut unbound = Self { address, child };
-        let end = Instant::now() + Duration::from_secs(60);
-        while !unbound.answers() {
-            let ended = unbound.child.try_wait().expect("a state");
-            let log = fs::read_to_string(directory.join("log/unbound-own.log"));
-            assert!(ended.is_none() && Instant::now() < end, "{log:?}");
-            thread::sleep(Duration::from_millis(20));
-        }
-        unbound
-    }
-
-    /// Whether it answers anything at all.
-    fn answers(&self) -> bool {
-        let output = Command::new("dig")
-            .arg(format!("@{}", self.address.ip()))
-            .args(["-p", &self.address.port().to_string()])
-            .args(["version.bind", "CH", "TXT", "+time=1", "+tries=1"])
-            .output()
-            .expect("dig");
-        output.status.success()
-    }
+/// Its configuration as it is.
+pub fn configuration(world: &World) -> String {
+    fs::read_to_string(world.directory().join("unbound.conf")).expect("a configuration")
 }
 
-impl Drop for Unbound {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Gives it a configuration with these lines more in its `server:` clause.
+pub fn configure(world: &World, usual: &str, lines: &str) {
+    // Of an option that is given twice the last one counts.
+    let text = usual.replace(
+        "remote-control:",
+        &format!("server:\n{lines}remote-control:"),
+    );
+    fs::write(world.directory().join("unbound.conf"), text).expect("a configuration");
+    control(world, "reload");
+}
+
+fn control(world: &World, command: &str) {
+    let connected = UnixStream::connect(world.directory().join("unbound.sock"));
+    let mut stream = connected.expect("unbound listens");
+    let limit = Some(Duration::from_secs(30));
+    stream.set_read_timeout(limit).expect("a limit");
+    writeln!(stream, "UBCT1 {command}").expect("told");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("ok"), "{command}: {answer}");
 }

@@ -18,7 +18,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::certificate::{Ca, Made};
 use super::party::{Instead, Party, web_page};
-use super::resolver::Unbound;
+use super::resolver;
 use super::zones::Zones;
 use crate::broken::{Broken, Expected};
 use crate::knot::KnotServer;
@@ -33,7 +33,7 @@ pub const REGISTRY: u16 = 8043;
 const RESTORE: &str = "set -e
 systemctl stop chasquid.service chasquid-smtp.socket chasquid-submission.socket chasquid-submission_tls.socket
 rm -rf /etc/chasquid && cp -a /root/well /etc/chasquid
-systemctl reset-failed chasquid.service 2>/dev/null || :
+systemctl reset-failed 'chasquid*' 2>/dev/null || :
 systemctl start chasquid-smtp.socket chasquid-submission.socket chasquid-submission_tls.socket
 systemctl start chasquid.service
 timeout 30 bash -c 'exec 3<>/dev/tcp/127.0.0.1/25 && IFS= read -r line <&3'";
@@ -48,7 +48,7 @@ rm -f /etc/chasquid/certs/smtp.wac.tax && mkdir /etc/chasquid/certs/smtp.wac.tax
 chgrp chasquid /etc/chasquid/certs/smtp.wac.tax
 mv /root/chain.pem /etc/chasquid/certs/smtp.wac.tax/fullchain.pem
 mv /root/key.pem /etc/chasquid/certs/smtp.wac.tax/privkey.pem
-systemctl reset-failed chasquid.service 2>/dev/null || :
+systemctl reset-failed 'chasquid*' 2>/dev/null || :
 systemctl restart chasquid.service
 timeout 30 bash -c 'exec 3<>/dev/tcp/127.0.0.1/25 && IFS= read -r line <&3'";
 
@@ -66,7 +66,9 @@ pub struct Stage {
     filtered: bool,
     parties: Vec<Party>,
     second: Option<KnotServer>,
-    resolver: Option<Unbound>,
+    /// The resolver's usual configuration.
+    resolves: String,
+    resolves_otherwise: bool,
     rdap: Option<Party>,
     registered_otherwise: bool,
     anchor: Option<String>,
@@ -92,6 +94,7 @@ impl Stage {
         let stage = Self {
             zones: Zones::read(&lab),
             words: words(&lab),
+            resolves: resolver::configuration(&lab.world),
             lab,
             ca,
             runtime: Runtime::new().expect("a runtime"),
@@ -100,7 +103,7 @@ impl Stage {
             filtered: false,
             parties: Vec::new(),
             second: None,
-            resolver: None,
+            resolves_otherwise: false,
             rdap: Some(registry(&format!("10.77.{number}.1"), USUAL)),
             registered_otherwise: false,
             anchor: None,
@@ -121,6 +124,11 @@ impl Stage {
             text = text.replace("{anchor}", anchor);
         }
         text
+    }
+
+    /// What a word stands for.
+    pub fn word(&self, word: &str) -> &str {
+        &self.words[word]
     }
 
     /// The opposite, for what is written into a page; a longer value comes before its part.
@@ -176,7 +184,9 @@ impl Stage {
         self.zones.undo();
         self.parties.clear();
         self.second = None;
-        self.resolver = None;
+        if std::mem::take(&mut self.resolves_otherwise) {
+            resolver::configure(&self.lab.world, &self.resolves, "");
+        }
         self.anchor = None;
         self.args.clear();
         if std::mem::take(&mut self.registered_otherwise) {
@@ -232,22 +242,13 @@ impl Stage {
 
     /// Lets nobody remember what was.
     fn settle(&self) {
-        self.lab.world.resolver().forget().expect("forgotten");
+        resolver::forget(&self.lab.world);
     }
 
-    /// Another resolver takes the place of the world's, for this machine.
+    /// The resolver has ways of its own.
     fn resolver(&mut self, lines: &str) {
-        let unbound = Unbound::start(&self.lab.world, lines);
-        let (from, to) = (self.lab.world.resolver().address(), unbound.address);
-        let rules = ["udp", "tcp"].map(|protocol| {
-            let port = from.port();
-            format!(
-                "ip daddr {} {protocol} dport {port} dnat ip to {to}\n",
-                from.ip()
-            )
-        });
-        self.chain("resolver", NAT, &rules.concat());
-        self.resolver = Some(unbound);
+        resolver::configure(&self.lab.world, &self.resolves, lines);
+        self.resolves_otherwise = true;
     }
 
     /// The registry says something else.
