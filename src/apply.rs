@@ -250,8 +250,15 @@ async fn finish(
         }
     }
     if let Some(how) = &tools.afterwards {
-        let found = afterwards::look(tools, survey, how).await?;
-        tools.report.event(&Event::Check(found));
+        match afterwards::look(tools, survey, how).await {
+            Ok(found) => tools.report.event(&Event::Check(found)),
+            // What was applied stays applied.
+            Err(failure) => {
+                let why = failure.chain();
+                let note = format!("it could not be looked at from outside: {why}");
+                summary.notes.push(note);
+            }
+        }
     }
     end(tools, summary, begun, Exit::Ok)
 }

@@ -59,6 +59,10 @@ pub enum Command {
     Apply(Apply),
     /// Look at the live service from outside, as a receiver would; works for any domain
     Check(Check),
+    /// Show the service, its queue, its certificate and what else keeps it well, as the server sees it
+    Status(Status),
+    /// Show what happened to mail: accepted from whom, delivered to whom, with which answer
+    Logs(Logs),
     /// Boot a throw-away server on this machine, apply mail.yaml to it, send mail through it, report
     Rehearse(Rehearse),
     /// Show the catalogue: providers, their fields and environment variables
@@ -167,6 +171,40 @@ pub enum Format {
     Junit,
     /// Annotations of GitHub workflows
     Github,
+}
+
+/// `mailctl status`
+#[derive(Args, Debug)]
+pub struct Status {
+    /// Say that the queue is stuck once a message waits this long
+    #[arg(long, value_name = "TIME", default_value = "4h")]
+    pub stuck: String,
+    /// How the server is reached.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// `mailctl logs`
+#[derive(Args, Debug)]
+pub struct Logs {
+    /// One message from end to end, by its queue id; by its Message-ID while it waits in the queue
+    #[arg(value_name = "ID", conflicts_with_all = ["follow", "user", "lines"])]
+    pub id: Option<String>,
+    /// Go on with what happens from now on, until Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
+    /// Only logins of this account and mail from or to this address
+    #[arg(long, value_name = "ADDRESS")]
+    pub user: Option<String>,
+    /// From when on, in UTC: -1h, today, "2026-11-25 10:00"; default with --user: -7d
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<String>,
+    /// At most so many lines, the last ones; default without --since and --user: 100
+    #[arg(short = 'n', long, value_name = "N")]
+    pub lines: Option<u32>,
+    /// How the server is reached.
+    #[command(flatten)]
+    pub reach: Reach,
 }
 
 /// `mailctl rehearse`

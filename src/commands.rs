@@ -3,11 +3,13 @@
 pub mod apply;
 pub mod ask;
 pub mod check;
+pub mod logs;
 pub mod plan;
 pub mod providers;
 pub mod rehearse;
 pub mod saved;
 pub mod setup;
+pub mod status;
 pub mod validate;
 
 use crate::cli::{Cli, Command};
@@ -25,6 +27,8 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Plan(options) => plan::run(cli, options),
         Command::Apply(options) => apply::run(cli, options),
         Command::Check(options) => check::run(cli, options),
+        Command::Status(options) => status::run(cli, options),
+        Command::Logs(options) => logs::run(cli, options),
         Command::Rehearse(options) => rehearse::run(cli, options),
         Command::Providers(options) => providers::run(cli, options),
         Command::Schema => {

@@ -7,6 +7,7 @@ pub mod frames;
 pub mod here;
 mod key_file;
 pub mod known;
+mod lines;
 pub mod lock;
 mod login;
 mod open;
@@ -144,4 +145,11 @@ pub trait Held: Send + Sync {
 
     /// Whether it still runs.
     fn alive(&self) -> bool;
+
+    /// The whole lines that it printed since, waiting at most `limit` for the
+    /// first; `None`: it has ended. What it says on standard error is lost.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    fn lines(&self, limit: Duration) -> Result<Option<Vec<String>>>;
 }

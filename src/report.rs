@@ -269,8 +269,13 @@ fn ending(summary: &Summary, paint: Paint, quiet: bool) -> String {
 
 /// One line to standard output. A reader who has gone away is no failure.
 pub fn say(line: &str) {
+    let _gone = reaches(line);
+}
+
+/// The same; whether there still is a reader.
+pub fn reaches(line: &str) -> bool {
     let mut out = std::io::stdout().lock();
-    let _gone = writeln!(out, "{line}").and_then(|()| out.flush());
+    writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
 }
 
 /// One line to standard error.

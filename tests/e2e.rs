@@ -43,6 +43,8 @@ mod round_trip;
 mod scene;
 #[path = "e2e/secrets.rs"]
 mod secrets;
+#[path = "e2e/status.rs"]
+mod status;
 #[path = "e2e/terminal.rs"]
 mod terminal;
 #[path = "support/unbound.rs"]
@@ -126,6 +128,14 @@ fn main() -> ExitCode {
         trial(
             "secrets::no_secret_is_found_where_a_run_leaves_text",
             secrets::no_secret_is_found_where_a_run_leaves_text,
+        ),
+        trial(
+            "status::status_says_what_is_well_and_what_is_not",
+            status::status_says_what_is_well_and_what_is_not,
+        ),
+        trial(
+            "status::logs_tell_what_became_of_a_message",
+            status::logs_tell_what_became_of_a_message,
         ),
         trial(
             "terminal::at_a_terminal_it_asks_and_shows_bars",

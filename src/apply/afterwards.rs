@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Tools;
 use crate::check::{self, Choice, Expected, Outside, Report, Settings};
-use crate::failure::Result;
+use crate::failure::{Context, Result};
 use crate::observe::World;
 use crate::record::{Name, RType, Rrset};
 use crate::resource::Probe;
@@ -27,7 +27,7 @@ pub struct Afterwards {
 /// time before.
 ///
 /// # Errors
-/// When no look past the resolver can be set up.
+/// When no look past the resolver can be set up, or the server cannot be asked.
 pub async fn look(tools: &Tools, survey: &Survey, how: &Afterwards) -> Result<Report> {
     let world: &World = &tools.world;
     let domains: Vec<Name> = tools.config.domains.keys().map(|d| d.0.clone()).collect();
@@ -37,17 +37,15 @@ pub async fn look(tools: &Tools, survey: &Survey, how: &Afterwards) -> Result<Re
     settings.now = (tools.now)();
     let outside = Arc::new(Outside::new(fresh.dns().clone(), settings));
     let addresses = addresses(tools.config.host_name(), survey);
-    let expected = |domain: &Name| {
-        let mut expected = Expected::from_config(&tools.config, domain)?;
-        expected.addresses.clone_from(&addresses);
-        expected.server = Some(world.remote.clone());
-        Some(Arc::new(expected))
-    };
-    let asked: Vec<_> = domains
+    let (config, server) = (tools.config.clone(), world.remote.clone());
+    let known =
+        tokio::task::spawn_blocking(move || Expected::of_each(&config, &domains, Some(&server)));
+    let known = known.await.context("asking the server was interrupted")??;
+    let asked: Vec<_> = known
         .into_iter()
-        .map(|domain| {
-            let expected = expected(&domain);
-            (domain, expected)
+        .map(|(domain, mut expected)| {
+            expected.addresses.clone_from(&addresses);
+            (domain, Some(Arc::new(expected)))
         })
         .collect();
     Ok(check::check(&outside, &asked, &how.choice, how.limit).await)

@@ -1,9 +1,12 @@
 //! What mail.yaml says of a domain, as far as receivers can see it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::dkim::signing_keys;
 use crate::config::{Config, Dmarc, Ipv6Wish, Mx};
+use crate::failure::Result;
 use crate::record::Name;
 use crate::remote::Remote;
 
@@ -62,5 +65,27 @@ impl Expected {
             signing: None,
             server: None,
         })
+    }
+    /// What mail.yaml says of each of `domains` that is in it and, where there
+    /// is a login, what the server says: the keys that it signs with.
+    ///
+    /// # Errors
+    /// When the server cannot be asked, or has a file that is no key.
+    pub fn of_each(
+        config: &Config,
+        domains: &[Name],
+        server: Option<&Arc<dyn Remote>>,
+    ) -> Result<BTreeMap<Name, Self>> {
+        let of = |domain: &Name| Some((domain.clone(), Self::from_config(config, domain)?));
+        let mut known: BTreeMap<Name, Self> = domains.iter().filter_map(of).collect();
+        if let Some(server) = server {
+            let names: Vec<Name> = known.keys().cloned().collect();
+            let mut keys = signing_keys(server.as_ref(), &names)?;
+            for (domain, expected) in &mut known {
+                expected.signing = keys.remove(domain);
+                expected.server = Some(server.clone());
+            }
+        }
+        Ok(known)
     }
 }

@@ -7,7 +7,6 @@ use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 
 use super::setup;
-use crate::check::dkim::signing_keys;
 use crate::check::outside::anchors;
 use crate::check::{self, Choice, Expected, Outside, Report, Settings, render};
 use crate::cli::{Check, Cli, Format};
@@ -58,24 +57,18 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
         settings.roots.extend(anchors(path)?);
     }
     let outside = Arc::new(Outside::new(dns, settings));
-    let mut signing = match &remote {
-        Some(remote) => signing_keys(remote.as_ref(), &domains)?,
+    let mut known = match &config {
+        Some(config) => Expected::of_each(config, &domains, remote.as_ref())?,
         None => BTreeMap::new(),
     };
-    let mut expected = |domain: &Name| -> Option<Arc<Expected>> {
-        let mut expected = Expected::from_config(config.as_deref()?, domain)?;
-        expected.server.clone_from(&remote);
-        expected.signing = signing.remove(domain);
-        Some(Arc::new(expected))
-    };
-    let domains: Vec<_> = domains
+    let asked: Vec<_> = domains
         .into_iter()
         .map(|domain| {
-            let expected = expected(&domain);
+            let expected = known.remove(&domain).map(Arc::new);
             (domain, expected)
         })
         .collect();
-    let report = runtime.block_on(check::check(&outside, &domains, &choice, limit));
+    let report = runtime.block_on(check::check(&outside, &asked, &choice, limit));
     // Nobody waits for what a question left behind.
     runtime.shutdown_background();
     show(cli, options.format, &report, now)?;

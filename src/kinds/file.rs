@@ -251,6 +251,7 @@ impl Write<'_> {
             quote(path),
             quote(path.rsplit_once('/').map_or("/", |(dir, _)| dir)),
         );
+        // A secret is kept by its file's mode; others have to get past the folder.
         let cannot = quote(&format!("{path} cannot be written"));
         let data = print(self.content);
         let validate = self.validate.map_or(String::new(), |command| {
@@ -262,7 +263,7 @@ impl Write<'_> {
         let guard = guard(path, self.seen);
         format!(
             "f={f}; if [ -L \"$f\" ]; then f=$(readlink -f \"$f\"); fi; new=$f.mailctl-new\n\
-             mkdir -p {folder} 2>\"$log\" || oops {cannot} \"$log\"\n\
+             (umask 022; mkdir -p {folder}) 2>\"$log\" || oops {cannot} \"$log\"\n\
              {{ rm -f \"$new\" && (umask 077; {data} >\"$new\") && chown {owner} \"$new\" && chmod {mode:o} \"$new\"; }} 2>\"$log\" || \
              {{ rm -f \"$new\"; oops {cannot} \"$log\"; }}\n\
              {validate}{guard}mv -f \"$new\" \"$f\" 2>\"$log\" || {{ rm -f \"$new\"; oops {cannot} \"$log\"; }}\n",

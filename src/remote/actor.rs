@@ -12,11 +12,15 @@ use std::time::{Duration, Instant};
 use ssh2::{Channel, Session};
 
 use super::envelope::{Envelope, Streams};
+use super::lines::Lines;
 use super::pump::{Break, COURTESY, Feed, KEEPALIVE, Wire};
 use super::transport::Transport;
 use super::trouble::{lost, told};
 use super::{Output, Script};
 use crate::failure::{Failure, Result};
+
+/// How long a job may listen to one held script.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the thread is asked for; each job carries the way for its answer.
 pub(crate) enum Job {
@@ -26,6 +30,8 @@ pub(crate) enum Job {
     Hold(Input, Sender<Result<(u64, String)>>),
     /// Whether a held script still runs.
     Alive(u64, Sender<bool>),
+    /// What a held script printed since, waiting at most so long; nothing: it has ended.
+    Lines(u64, Duration, Sender<Result<Option<Vec<String>>>>),
     /// End a held script.
     Release(u64, Sender<()>),
 }
@@ -71,6 +77,8 @@ pub(crate) struct Actor {
     /// What makes the login a root shell.
     command: &'static str,
     held: HashMap<u64, Channel>,
+    /// What held scripts printed that nobody took yet.
+    printed: HashMap<u64, Lines>,
     next: u64,
     /// How many scripts ran.
     runs: u32,
@@ -99,6 +107,7 @@ impl Actor {
                 "sh -s"
             },
             held: HashMap::new(),
+            printed: HashMap::new(),
             next: 0,
             runs: 0,
             spare: None,
@@ -141,7 +150,11 @@ impl Actor {
             Job::Alive(id, answer) => {
                 let _ = answer.send(self.alive(id));
             }
+            Job::Lines(id, limit, answer) => {
+                let _ = answer.send(self.lines(id, limit));
+            }
             Job::Release(id, answer) => {
+                self.printed.remove(&id);
                 if let Some(channel) = self.held.remove(&id) {
                     self.end(channel);
                 }
@@ -169,6 +182,9 @@ impl Actor {
         let channel = self.exchange(input, &mut streams, &|s: &Streams| s.out.line().is_some())?;
         self.next += 1;
         self.held.insert(self.next, channel);
+        let mut lines = Lines::default();
+        lines.feed(streams.out.after_line());
+        self.printed.insert(self.next, lines);
         Ok((self.next, streams.out.line().unwrap_or_default()))
     }
 
@@ -272,11 +288,39 @@ impl Actor {
         let mut buffer = [0; 1024];
         loop {
             match channel.read(&mut buffer) {
-                Ok(1..) => {}
+                Ok(n @ 1..) => self.printed.entry(id).or_default().feed(&buffer[..n]),
                 Ok(0) => return false,
                 Err(error) => {
                     return error.kind() == std::io::ErrorKind::WouldBlock && self.lost.is_none();
                 }
+            }
+        }
+    }
+
+    /// Lines of a held script. Others who have a job wait meanwhile, so the limit is short.
+    fn lines(&mut self, id: u64, limit: Duration) -> Result<Option<Vec<String>>> {
+        let deadline = Instant::now() + limit.min(PATIENCE);
+        loop {
+            if let Some(lines) = self.printed.get_mut(&id).map(Lines::take)
+                && !lines.is_empty()
+            {
+                return Ok(Some(lines));
+            }
+            if let Some(why) = &self.lost {
+                return Err(lost(&self.place, why, true));
+            }
+            // This one needs its signs of life too, before it leaves the others for a moment.
+            self.wire.keep_alive_when_due(&mut self.held);
+            let Some(mut channel) = self.held.remove(&id) else {
+                return Ok(None);
+            };
+            let read = self.wire.read(&mut channel, deadline);
+            self.held.insert(id, channel);
+            match read {
+                Ok(Some(bytes)) => self.printed.entry(id).or_default().feed(&bytes),
+                Ok(None) => return Ok(None),
+                Err(Break::Lost(why)) => self.lost = Some(why),
+                Err(_) => return Ok(Some(Vec::new())),
             }
         }
     }

@@ -184,6 +184,13 @@ impl Framed {
         Some(String::from_utf8_lossy(&body[..length]).into_owned())
     }
 
+    /// What of the body came after its first line.
+    pub(crate) fn after_line(&self) -> &[u8] {
+        let body = &self.bytes[self.body.unwrap_or(self.bytes.len())..];
+        let length = body.iter().position(|b| *b == b'\n');
+        length.map_or(&[], |length| &body[length + 1..])
+    }
+
     fn noise(&self) -> &[u8] {
         let end = self
             .body

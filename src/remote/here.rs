@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::envelope::{Envelope, Streams};
+use super::lines::Lines;
 use super::{Held, Output, Remote, Script};
 use crate::failure::{Context, Failure, Result};
 
@@ -43,12 +44,15 @@ impl Remote for Here {
         let mut streams = envelope.open();
         shell.read(&mut streams, script.timeout, |s| s.out.line().is_some())?;
         let said = streams.out.line().unwrap_or_default();
+        let mut lines = Lines::default();
+        lines.feed(streams.out.after_line());
         let stdin = shell.stdin.recv().context("the shell's input is gone")?;
         let (stop, stopped) = mpsc::channel();
         std::thread::spawn(move || beat(stdin, &stopped));
         Ok(Box::new(HeldShell {
             said,
             child: Mutex::new(shell.child),
+            more: Mutex::new((shell.chunks, lines)),
             stop: Some(stop),
         }))
     }
@@ -173,6 +177,8 @@ fn beat(mut stdin: ChildStdin, stopped: &Receiver<()>) {
 struct HeldShell {
     said: String,
     child: Mutex<Child>,
+    /// What it prints after its first line.
+    more: Mutex<(Receiver<Chunk>, Lines)>,
     stop: Option<Sender<()>>,
 }
 
@@ -184,6 +190,26 @@ impl Held for HeldShell {
     fn alive(&self) -> bool {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         matches!(child.try_wait(), Ok(None))
+    }
+
+    fn lines(&self, limit: Duration) -> Result<Option<Vec<String>>> {
+        let mut more = self.more.lock().unwrap_or_else(PoisonError::into_inner);
+        let (chunks, lines) = &mut *more;
+        let deadline = Instant::now() + limit;
+        loop {
+            let whole = lines.take();
+            if !whole.is_empty() {
+                return Ok(Some(whole));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match chunks.recv_timeout(left) {
+                Ok((true, bytes)) if bytes.is_empty() => return Ok(None),
+                Ok((true, bytes)) => lines.feed(&bytes),
+                Ok((false, _)) => {}
+                Err(RecvTimeoutError::Timeout) => return Ok(Some(Vec::new())),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            }
+        }
     }
 }
 
@@ -237,6 +263,27 @@ mod tests {
         let begin = Instant::now();
         assert_eq!(run("sleep 20 & echo started").text(), "started\n");
         assert!(begin.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_script_that_stays_is_read_line_by_line() {
+        let text = "echo first; echo second; echo oops >&2; read -r beat; echo never";
+        let held = Here.hold(&Script::new(text)).expect("held");
+        assert_eq!(held.said(), "first");
+        let lines = held.lines(Duration::from_secs(10)).expect("read");
+        assert_eq!(lines, Some(vec!["second".to_owned()]));
+        let begin = Instant::now();
+        let none = held.lines(Duration::from_millis(50)).expect("read");
+        assert_eq!(none, Some(Vec::new()));
+        assert!(begin.elapsed() >= Duration::from_millis(50) && held.alive());
+        let ends = Here
+            .hold(&Script::new("echo a; echo b; exit"))
+            .expect("held");
+        let mut seen = Vec::new();
+        while let Some(lines) = ends.lines(Duration::from_secs(10)).expect("read") {
+            seen.extend(lines);
+        }
+        assert_eq!(seen, ["b"]);
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub(crate) struct Wire {
     heard: Instant,
     /// When a keepalive was last due.
     asked: Instant,
+    /// When the socket was last watched: silence counts only then.
+    watched: Instant,
 }
 
 impl Wire {
@@ -76,6 +78,7 @@ impl Wire {
             transport,
             heard: now,
             asked: now,
+            watched: now,
         }
     }
 
@@ -193,6 +196,39 @@ impl Wire {
         }
     }
 
+    /// What a channel's command printed, as soon as there is any; `None`: it has ended.
+    pub(crate) fn read(
+        &mut self,
+        channel: &mut Channel,
+        deadline: Instant,
+    ) -> Result<Option<Vec<u8>>, Break> {
+        if self.watched.elapsed() > KEEPALIVE {
+            self.heard = Instant::now();
+        }
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            // Unread errors would fill the window that both streams share.
+            while transferred(channel.stderr().read(&mut buffer))?.unwrap_or(0) > 0 {}
+            let out = transferred(channel.read(&mut buffer))?.unwrap_or(0);
+            if out > 0 {
+                buffer.truncate(out);
+                self.heard = Instant::now();
+                return Ok(Some(buffer));
+            }
+            if channel.eof() {
+                return Ok(None);
+            }
+            self.wait(deadline, self.outbound())?;
+        }
+    }
+
+    /// [`Wire::keep_alive`], where it is time.
+    pub(crate) fn keep_alive_when_due(&mut self, held: &mut HashMap<u64, Channel>) {
+        if self.asked.elapsed() >= KEEPALIVE {
+            self.keep_alive(held);
+        }
+    }
+
     /// Asks the server for a sign of life, and gives one to held scripts.
     /// Not for use while a packet is half sent.
     pub(crate) fn keep_alive(&mut self, held: &mut HashMap<u64, Channel>) {
@@ -216,6 +252,7 @@ impl Wire {
     /// Until the socket has something, a keepalive is due, or the time is up.
     fn wait(&mut self, deadline: Instant, outbound: bool) -> Result<(), Break> {
         let now = Instant::now();
+        self.watched = now;
         if now >= deadline {
             return Err(Break::Late);
         }

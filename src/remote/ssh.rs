@@ -166,6 +166,10 @@ impl Held for HeldChannel {
             .ask(|answer| Job::Alive(self.id, answer))
             .unwrap_or(false)
     }
+
+    fn lines(&self, limit: Duration) -> Result<Option<Vec<String>>> {
+        self.link.ask(|answer| Job::Lines(self.id, limit, answer))?
+    }
 }
 
 impl Drop for HeldChannel {

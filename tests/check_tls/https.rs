@@ -111,7 +111,7 @@ fn zone(
          autoconfig.good IN A {web}\nwww.good IN A {web}\n_dmarc.good IN TXT \"v=DMARC1; p=reject\"\n\
          default._bimi.good IN TXT \"v=BIMI1; l=https://www.good.test/logo.svg\"\n\
          default._bimi.plain IN TXT \"v=BIMI1; l=https://www.good.test/no.svg\"\n\
-         _imaps._tcp.good IN SRV 0 1 993 smtp.good\n_submissions._tcp.good IN SRV 0 1 465 alias\n\
+         _imaps._tcp.good IN SRV 0 1 993 alias\n_submissions._tcp.good IN SRV 0 1 465 smtp.good\n\
          _imap._tcp.good IN SRV 0 0 0 .\n_submission._tcp.good IN SRV 0 1 587 nobody\nalias IN CNAME smtp.good\n\
          good IN CAA 0 issue \";\"\ngood IN CAA 0 iodef \"ca@good.test\"\nbadmx IN CAA 0 issue \"ca.example\"\n"
     ));
@@ -297,8 +297,8 @@ async fn what_else_is_published() {
             (
                 "autoconfig.srv",
                 "_submissions._tcp.good.test",
-                Warn,
-                "alias.test:465: the host is an alias",
+                Fail,
+                ":465 refuses connections",
             ),
             (
                 "autoconfig.srv",
@@ -309,8 +309,8 @@ async fn what_else_is_published() {
             (
                 "autoconfig.srv",
                 "_imaps._tcp.good.test",
-                Pass,
-                "smtp.good.test:993",
+                Warn,
+                "alias.test:993: the host is an alias",
             ),
             (
                 "autoconfig.srv",

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mailctl::remote::frames::Probe;
-use mailctl::remote::{Remote, frames};
+use mailctl::remote::{Remote, Script, frames};
 
 use crate::sshd::{Sshd, kill};
 use crate::{connect, contains, run, run_within, sshd, until};
@@ -197,6 +197,51 @@ fn a_script_that_half_arrives_does_not_half_run() {
     });
     std::thread::sleep(Duration::from_millis(500));
     assert!(!first.exists(), "the first line ran without the rest");
+}
+
+#[test]
+fn a_script_that_stays_is_read_line_by_line() {
+    if !sshd::available() {
+        return;
+    }
+    let sshd = Sshd::start();
+    let ssh = connect(&sshd.known_target());
+    let text = "echo first; echo second; sleep 0.3; echo third; head -c 300000 /dev/zero >&2\n\
+                printf 'four'; sleep 0.3; echo th; cat >/dev/null; echo bye >&2";
+    let held = ssh.hold(&Script::new(text)).expect("held");
+    let next = |limit| held.lines(Duration::from_millis(limit)).expect("connected");
+    assert_eq!(held.said(), "first");
+    assert!(held.alive(), "asking takes no line away");
+    assert_eq!(run(&ssh, "sleep 1; echo meanwhile").text(), "meanwhile\n");
+    assert!(held.alive());
+    let mut seen = Vec::new();
+    until("all lines are there", || {
+        seen.extend(next(200).expect("it stays"));
+        seen.len() >= 3
+    });
+    assert_eq!(seen, ["second", "third", "fourth"]);
+    let begin = Instant::now();
+    assert_eq!(next(100), Some(Vec::new()));
+    assert!(begin.elapsed() >= Duration::from_millis(100));
+    drop(held);
+
+    let ends = ssh.hold(&Script::new("echo a; echo b")).expect("held");
+    let mut seen = Vec::new();
+    while let Some(lines) = ends.lines(Duration::from_secs(1)).expect("connected") {
+        seen.extend(lines);
+    }
+    assert_eq!(seen, ["b"]);
+    drop(ends);
+
+    let held = ssh.hold(&Script::new("echo a; cat")).expect("held");
+    kill(sshd.sessions()[0]).expect("killed");
+    let told = loop {
+        match held.lines(Duration::from_secs(1)) {
+            Ok(lines) => assert!(lines.is_some_and(|lines| lines.iter().all(String::is_empty))),
+            Err(failure) => break failure.told(),
+        }
+    };
+    contains(&told, &["was lost", "do: "]);
 }
 
 #[test]

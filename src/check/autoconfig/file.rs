@@ -16,14 +16,12 @@ pub(super) async fn ask(view: &View) -> Option<Finding> {
         return None;
     }
     let url = format!("https://{host}/mail/config-v1.1.xml");
-    let fetched = view.outside.follow(&url).await;
-    let found = judge(domain, &url, &fetched);
-    match found {
-        Ok(finding) => Some(finding),
-        // Where every name has an address, this one was not meant.
-        Err(_) if wild(view).await => None,
-        Err(finding) => Some(finding),
+    let seen = servers(&*view.outside.follow(&url).await);
+    // Where every name has an address, this one was not meant.
+    if seen.is_err() && wild(view).await {
+        return None;
     }
+    Some(judge(domain, &url, &seen))
 }
 
 /// Whether a wildcard gives every name below the domain an address.
@@ -38,26 +36,41 @@ async fn wild(view: &View) -> bool {
     false
 }
 
-/// What a mail program makes of it; as an error where it is none.
-fn judge(domain: &Name, url: &str, fetched: &Result<Page, Trouble>) -> Result<Finding, Finding> {
-    let about = FILE.of(domain);
-    let fix = format!("serve the configuration at {url}, or remove the name autoconfig.{domain}");
-    let page = match fetched {
-        Ok(page) => page,
-        Err(Trouble::Unknown(reason)) => return Err(about.skip(reason)),
-        Err(trouble) => return Err(about.warn(trouble.text(), fix)),
-    };
-    if page.status != 200 {
-        let found = format!("the web server answers {}", page.status);
-        return Err(about.warn(found, fix));
+/// Why there is no configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Lack {
+    /// Nobody could look.
+    Unknown(String),
+    /// What is there instead.
+    Other(String),
+}
+
+/// The servers for sending that a mail program comes to.
+fn servers(fetched: &Result<Page, Trouble>) -> Result<Vec<String>, Lack> {
+    match fetched {
+        Ok(page) if page.status != 200 => {
+            let answer = format!("the web server answers {}", page.status);
+            Err(Lack::Other(answer))
+        }
+        Ok(page) => outgoing(&page.body).map_err(Lack::Other),
+        Err(Trouble::Unknown(reason)) => Err(Lack::Unknown(reason.clone())),
+        Err(trouble) => Err(Lack::Other(trouble.text().to_owned())),
     }
-    match outgoing(&page.body) {
-        Ok(servers) if servers.is_empty() => Ok(about.warn(
+}
+
+fn judge(domain: &Name, url: &str, seen: &Result<Vec<String>, Lack>) -> Finding {
+    let about = FILE.of(domain);
+    match seen {
+        Ok(servers) if servers.is_empty() => about.warn(
             "the configuration names no server for sending",
             format!("add an `outgoingServer` of type `smtp` with its hostname and port to {url}"),
-        )),
-        Ok(servers) => Ok(about.pass(servers.join(", "))),
-        Err(why) => Err(about.warn(why, fix)),
+        ),
+        Ok(servers) => about.pass(servers.join(", ")),
+        Err(Lack::Unknown(reason)) => about.skip(reason),
+        Err(Lack::Other(found)) => about.warn(
+            found,
+            format!("serve the configuration at {url}, or remove the name autoconfig.{domain}"),
+        ),
     }
 }
 
@@ -145,17 +158,18 @@ mod tests {
     #[test]
     fn what_mail_programs_cannot_read() {
         let domain = Name::parse("example.com").expect("a name");
-        let of = |fetched| judge(&domain, "https://autoconfig.example.com/", &fetched);
-        let verdict =
-            |fetched| of(fetched).map_or_else(|f| (false, f.verdict), |f| (true, f.verdict));
-        assert_eq!(verdict(page(200, SOUND)), (true, Verdict::Pass));
+        let verdict = |fetched| {
+            let seen = servers(&fetched);
+            judge(&domain, "https://autoconfig.example.com/", &seen).verdict
+        };
+        assert_eq!(verdict(page(200, SOUND)), Verdict::Pass);
         let empty = page(200, "<clientConfig></clientConfig>");
-        assert_eq!(verdict(empty), (true, Verdict::Warn));
-        assert_eq!(verdict(page(404, SOUND)), (false, Verdict::Warn));
-        assert_eq!(verdict(page(200, "<html></html>")), (false, Verdict::Warn));
+        assert_eq!(verdict(empty), Verdict::Warn);
+        assert_eq!(verdict(page(404, SOUND)), Verdict::Warn);
+        assert_eq!(verdict(page(200, "<html></html>")), Verdict::Warn);
         let bad = Err(Trouble::Certificate("expired".into()));
-        assert_eq!(verdict(bad), (false, Verdict::Warn));
+        assert_eq!(verdict(bad), Verdict::Warn);
         let unknown = Err(Trouble::Unknown("no way out".into()));
-        assert_eq!(verdict(unknown), (false, Verdict::Skip));
+        assert_eq!(verdict(unknown), Verdict::Skip);
     }
 }

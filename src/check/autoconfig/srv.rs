@@ -155,7 +155,10 @@ fn judge(owner: &Name, service: &str, wanted: Option<(&Name, u16)>, targets: &[T
     }
     if let Some(alias) = targets.iter().find(|target| target.alias) {
         return about.warn(
-            format!("{}: the host is an alias, which RFC 2782 forbids", place(alias)),
+            format!(
+                "{}: the host is an alias, which RFC 2782 forbids",
+                place(alias)
+            ),
             format!("have {owner} name the host that the alias stands for"),
         );
     }
@@ -195,6 +198,8 @@ fn fault(service: &str, target: &Target) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
     use crate::check::Verdict;
 
@@ -274,15 +279,25 @@ mod tests {
                 Verdict::Fail,
                 "refuses connections",
             ),
-            (SUBMISSION, &[open.clone()], Verdict::Fail, "`_submissions`"),
+            (SUBMISSION, from_ref(&open), Verdict::Fail, "`_submissions`"),
             (
                 SUBMISSIONS,
-                &[plain.clone()],
+                from_ref(&plain),
                 Verdict::Fail,
                 "`_submission`",
             ),
-            (SUBMISSION, &[plain], Verdict::Pass, "smtp.example.com:587"),
-            (SUBMISSIONS, &[open], Verdict::Pass, "smtp.example.com:465"),
+            (
+                SUBMISSION,
+                from_ref(&plain),
+                Verdict::Pass,
+                "smtp.example.com:587",
+            ),
+            (
+                SUBMISSIONS,
+                from_ref(&open),
+                Verdict::Pass,
+                "smtp.example.com:465",
+            ),
         ] {
             let (seen, found) = judged(service, None, targets);
             assert_eq!(seen, verdict, "{found}");

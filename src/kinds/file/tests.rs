@@ -61,14 +61,18 @@ fn the_script_writes_any_bytes_with_mode_and_parents() {
     let path = dir.path().join("a b/it's");
     let name = path.to_str().expect("utf-8");
     let content: Vec<u8> = (0..=255).collect();
-    let (code, _, err) = run(&write_script(name, &content, &owner(), 0o640, None).text);
+    // As scripts run on the server.
+    let script = write_script(name, &content, &owner(), 0o640, None).text;
+    let (code, _, err) = run(&format!("umask 077\n{script}"));
     assert_eq!((code, err.as_str()), (0, ""));
     assert_eq!(std::fs::read(&path).expect("file"), content);
     use std::os::unix::fs::PermissionsExt;
-    assert_eq!(
-        std::fs::metadata(&path).expect("file").permissions().mode() & 0o7777,
-        0o640
-    );
+    let mode = |path: &std::path::Path| {
+        std::fs::metadata(path).expect("there").permissions().mode() & 0o7777
+    };
+    assert_eq!(mode(&path), 0o640);
+    let folder = path.parent().expect("a folder");
+    assert_eq!(mode(folder), 0o755, "chasquid runs programs in there");
     let left: Vec<_> = std::fs::read_dir(path.parent().expect("dir"))
         .expect("dir")
         .collect();
