@@ -94,6 +94,11 @@ impl Expected {
         }
     }
 
+    /// Whether it is about several findings.
+    fn is_rule(&self) -> bool {
+        self.id.contains('*') || self.subject == "*"
+    }
+
     /// Whether it is about this finding.
     pub fn names(&self, id: &str, subject: &str) -> bool {
         fits(&self.id, id) && fits(&self.subject, subject)
@@ -263,12 +268,12 @@ pub fn compare(expected: &[Expected], healthy: Option<&[Finding]>, found: &[Find
             Some(finding) => format!("{verdict} {id} {subject}: {}", one_line(&finding.found)),
             None => format!("none {id} {subject}"),
         };
-        let naming: Vec<&Expected> = expected.iter().filter(|e| e.names(id, subject)).collect();
         for (nth, wanted) in expected.iter().enumerate() {
             met[nth] |= wanted.names(id, subject);
         }
-        // The last one that names it counts: an exception stands below its rule.
-        let Some(wanted) = naming.last() else {
+        let naming = expected.iter().filter(|e| e.names(id, subject));
+        // One without `*` is an exception to one with it; else the last one counts.
+        let Some(wanted) = naming.max_by_key(|e| !e.is_rule()) else {
             if verdict != usual && !quiet {
                 compared.wrong.push(format!("not expected: {line}"));
                 compared.lines.push(line);
@@ -311,7 +316,8 @@ fn shortened(lines: Vec<String>, before: &BTreeMap<(String, String), Finding>) -
         let ids: Vec<&str> = said.map(|(id, _)| id.as_str()).collect();
         let questions: BTreeSet<&str> = ids.iter().filter_map(|id| id.split('.').next()).collect();
         let patterns = questions.iter().map(|question| format!("{question}.*"));
-        for pattern in std::iter::once("*".to_owned()).chain(patterns) {
+        let ports = ["*", "*.25", "*.465", "*.587"].map(str::to_owned);
+        for pattern in ports.into_iter().chain(patterns) {
             let gone: Vec<String> = ids
                 .iter()
                 .filter(|id| fits(&pattern, id))

@@ -11,9 +11,13 @@ import socket
 import ssl
 import sys
 import threading
+import warnings
 
 SETTINGS = json.loads(sys.argv[1])
 PATIENCE = 30
+
+# Old versions are what it is for.
+warnings.simplefilter("ignore", DeprecationWarning)
 
 VERSIONS = {
     "1.0": ssl.TLSVersion.TLSv1,

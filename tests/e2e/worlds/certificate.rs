@@ -17,8 +17,9 @@ pub struct Ca {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// Who the authorities belong to.
-const ORGANISATION: &str = "Known and Sons";
+/// Who the authorities say that they are: CAA is judged by the issuer's name,
+/// so this is one that has records.
+const ORGANISATION: &str = "Let's Encrypt";
 
 /// A chain and its key, in PEM.
 pub struct Made {

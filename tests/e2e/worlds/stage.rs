@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{IpAddr, TcpListener};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::thread;
 
 use mailctl::check::Finding;
 use mailctl::record::Name;
@@ -33,7 +32,9 @@ pub const REGISTRY: u16 = 8043;
 const RESTORE: &str = "set -e
 systemctl stop chasquid.service chasquid-smtp.socket chasquid-submission.socket chasquid-submission_tls.socket
 rm -rf /etc/chasquid && cp -a /root/well /etc/chasquid
-systemctl reset-failed 'chasquid*' 2>/dev/null || :
+for unit in chasquid.service chasquid-smtp.socket chasquid-submission.socket chasquid-submission_tls.socket; do
+  systemctl reset-failed $unit 2>/dev/null || :
+done
 systemctl start chasquid-smtp.socket chasquid-submission.socket chasquid-submission_tls.socket
 systemctl start chasquid.service
 timeout 30 bash -c 'exec 3<>/dev/tcp/127.0.0.1/25 && IFS= read -r line <&3'";
@@ -48,7 +49,9 @@ rm -f /etc/chasquid/certs/smtp.wac.tax && mkdir /etc/chasquid/certs/smtp.wac.tax
 chgrp chasquid /etc/chasquid/certs/smtp.wac.tax
 mv /root/chain.pem /etc/chasquid/certs/smtp.wac.tax/fullchain.pem
 mv /root/key.pem /etc/chasquid/certs/smtp.wac.tax/privkey.pem
-systemctl reset-failed 'chasquid*' 2>/dev/null || :
+for unit in chasquid.service chasquid-smtp.socket chasquid-submission.socket chasquid-submission_tls.socket; do
+  systemctl reset-failed $unit 2>/dev/null || :
+done
 systemctl restart chasquid.service
 timeout 30 bash -c 'exec 3<>/dev/tcp/127.0.0.1/25 && IFS= read -r line <&3'";
 
@@ -83,13 +86,6 @@ impl Stage {
         let roots = format!("{}{}", lab.world.authority().issuing_root(), ca.root);
         lab.private_file("roots.pem", &roots);
         lab.on_server("cp -a /etc/chasquid /root/well");
-        for ip in lab.world.far().addresses() {
-            for port in [465, 587] {
-                // Whoever finds a port closed may see whether it is closed everywhere.
-                let listener = TcpListener::bind((ip, port)).expect("a port");
-                thread::spawn(move || listener.incoming().for_each(drop));
-            }
-        }
         let number = lab.world.number();
         let stage = Self {
             zones: Zones::read(&lab),
@@ -165,6 +161,7 @@ impl Stage {
                 "instead" => self.instead(&argument, &body),
                 "web" => pages.push(web_page(&argument, &body)),
                 "here" => self.filter(&body),
+                "elsewhere" => self.elsewhere_served(&argument, &body),
                 "second" => self.second(&argument, &body),
                 "key" => self.key(&argument, &body),
                 "signed" => self.anchor = Some(self.zones.sign(&domain())),
@@ -429,10 +426,6 @@ systemctl restart chasquid.service"
         let text = self
             .zones
             .text(&domain(), old, &format!("{servers}{lines}"));
-        let address = (
-            self.words["here4"].parse::<IpAddr>().expect("an address"),
-            53,
-        );
         let zones = match how {
             "silent" => return,
             "lame" => vec![(
@@ -441,7 +434,19 @@ systemctl restart chasquid.service"
             )],
             _ => vec![(DOMAIN, text)],
         };
-        let started = KnotServer::start_at(address.into(), &zones);
+        self.serve_zones(&zones);
+    }
+
+    /// A zone that only the second server has.
+    fn elsewhere_served(&mut self, apex: &str, lines: &str) {
+        let soa = "@ SOA ns2.mailctl-lab.test. hostmaster.mailctl-lab.test. 1 3600 600 1209600 60";
+        let text = format!("$ORIGIN {apex}.\n$TTL 60\n{soa}\n{lines}");
+        self.serve_zones(&[(apex, text)]);
+    }
+
+    fn serve_zones(&mut self, zones: &[(&str, String)]) {
+        let here: IpAddr = self.words["here4"].parse().expect("an address");
+        let started = KnotServer::start_at((here, 53).into(), zones);
         self.second = self.runtime.block_on(started);
         assert!(self.second.is_some(), "knotd is installed");
     }
@@ -509,6 +514,7 @@ fn words(lab: &Lab) -> BTreeMap<&'static str, String> {
         ("here6", world.gateway6().to_string()),
         ("far4", far4.to_string()),
         ("far6", far6.to_string()),
+        ("resolver", world.resolver().address().ip().to_string()),
         ("n", n.to_string()),
         ("selector", selector.to_owned()),
         ("spki", spki),
