@@ -21,6 +21,7 @@ pub mod mta_sts;
 pub mod mx;
 pub mod outbound;
 pub mod outside;
+pub mod permitted;
 pub mod pki;
 pub mod registration;
 pub mod relay;
@@ -36,6 +37,7 @@ pub mod view;
 pub mod wire;
 pub mod zone;
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -234,11 +236,12 @@ pub async fn check(
         }
     }
     answers.sort_by_key(|(place, _)| *place);
+    let mut known = HashSet::new();
     let mut results: Vec<Finding> = Vec::new();
     for finding in answers.into_iter().flat_map(|(_, findings)| findings) {
         // Domains that share a host find out the same about it; what each
         // finds out about the host for itself, such as SPF, differs.
-        if choice.takes(&finding.id) && !results.contains(&finding) {
+        if choice.takes(&finding.id) && known.insert(finding.clone()) {
             results.push(finding);
         }
     }

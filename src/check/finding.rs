@@ -31,7 +31,7 @@ impl Verdict {
 }
 
 /// One answer to one question about one subject.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Finding {
     /// Which aspect, such as `spf.record`; with the port behind it where there are several.
     pub id: String,

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::fetch::Pages;
 use super::memo::Memo;
+use super::permitted::Permitted;
 use super::wire::Wire;
 use crate::config::Config;
 use crate::dns::{Dns, Reply};
@@ -112,6 +113,7 @@ pub struct Outside {
     pub(super) pages: Pages,
     replies: Memo<RrsetKey, Looked>,
     pub(super) wire: Wire,
+    pub(super) permitted: Permitted,
 }
 
 impl Outside {
@@ -123,6 +125,7 @@ impl Outside {
             pages: Pages::default(),
             replies: Memo::default(),
             wire: Wire::default(),
+            permitted: Permitted::default(),
         }
     }
 

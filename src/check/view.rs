@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mail_auth::spf::verify::SpfParameters;
-use mail_auth::{MessageAuthenticator, SpfResult};
+use mail_auth::SpfResult;
 use tokio::sync::OnceCell;
 
 use super::expected::Expected;
 use super::outside::{Looked, Outside};
+use super::permitted::Identity;
 use crate::record::{Name, RType};
 
 /// One mail exchanger (RFC 5321 section 5.1).
@@ -167,15 +167,8 @@ impl View {
     /// What SPF says of mail of the domain from an address (RFC 7208), by
     /// mail-auth; `None` where it could not be evaluated now.
     pub async fn spf(&self, address: IpAddr, local: &str) -> Option<SpfResult> {
-        let resolver = self.outside.dns.resolver().ok()?;
-        let helo = self.domain.as_str();
-        let sender = format!("{local}@{}", self.domain);
-        let parameters = SpfParameters::verify_mail_from(address, helo, helo, &sender);
-        let output = MessageAuthenticator(resolver).verify_spf(parameters).await;
-        match output.result() {
-            SpfResult::TempError => None,
-            result => Some(result),
-        }
+        let identity = Identity::MailFrom(local.to_owned(), self.domain.clone());
+        self.outside.spf(identity, address).await
     }
 }
 

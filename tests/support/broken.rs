@@ -287,9 +287,10 @@ pub fn compare(expected: &[Expected], healthy: Option<&[Finding]>, found: &[Find
         let line = if wanted.verdict == verdict && says {
             wanted.to_string()
         } else {
-            compared
-                .wrong
-                .push(format!("expected `{wanted}`, found: {line}"));
+            let said = said.as_deref().map(one_line).unwrap_or_default();
+            compared.wrong.push(format!(
+                "expected `{wanted}`, found: {verdict} {id} {subject}: {said}"
+            ));
             line
         };
         if !compared.lines.contains(&line) {

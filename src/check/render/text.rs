@@ -84,10 +84,11 @@ impl Table {
             let ids = self.wrapped(&ids, &" ".repeat(MARGIN), self.width);
             ids + &self.wrapped(&found, &" ".repeat(found_at), self.width)
         };
-        let told = matches!(verdict, Verdict::Warn | Verdict::Fail);
-        for (label, text) in told.then(|| advice(entry.finding)).unwrap_or_default() {
-            let lead = format!("{}{label}: ", " ".repeat(MARGIN));
-            lines.push_str(&self.wrapped(&text, &lead, self.width.min(PROSE)));
+        if matches!(verdict, Verdict::Warn | Verdict::Fail) {
+            for (label, text) in advice(entry.finding) {
+                let lead = format!("{}{label}: ", " ".repeat(MARGIN));
+                lines.push_str(&self.wrapped(&text, &lead, self.width.min(PROSE)));
+            }
         }
         let word = self.paint.with(colour(verdict), verdict.word());
         format!("  {word}{}", &lines["  pass".len()..])

@@ -4,11 +4,11 @@
 use std::net::IpAddr;
 
 use futures_util::future::join_all;
-use mail_auth::spf::verify::SpfParameters;
-use mail_auth::{MessageAuthenticator, SpfResult};
+use mail_auth::SpfResult;
 
 use super::limits::Families;
 use super::{ADDRESS, HOST};
+use crate::check::permitted::Identity;
 use crate::check::view::Host;
 use crate::check::{Expected, Finding, View};
 use crate::record::{Name, RType};
@@ -155,16 +155,9 @@ async fn of_host(view: &View, host: &Name, addresses: &[IpAddr]) -> Seen {
         Err(several) => return Seen::Several(several),
         Ok(Some(_)) => {}
     }
-    let resolver = match view.outside.dns.resolver() {
-        Ok(resolver) => resolver,
-        Err(failure) => return Seen::Unknown(failure.chain()),
-    };
-    let authenticator = &MessageAuthenticator(resolver);
     let asked = addresses.iter().map(|address| async move {
-        let parameters = SpfParameters::verify_ehlo(*address, host.as_str(), host.as_str());
-        let output = authenticator.verify_spf(parameters).await;
-        let result = output.result();
-        (*address, (result != SpfResult::TempError).then_some(result))
+        let identity = Identity::Ehlo(host.clone());
+        (*address, view.outside.spf(identity, *address).await)
     });
     Seen::Results(join_all(asked).await)
 }

@@ -129,7 +129,7 @@ impl Stage {
 
     /// The opposite, for what is written into a page; a longer value comes before its part.
     pub fn emptied(&self, text: &str) -> String {
-        let mut words: Vec<_> = self.words.iter().filter(|(w, _)| **w != "n").collect();
+        let mut words: Vec<_> = self.words.iter().collect();
         words.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
         words.iter().fold(text.to_owned(), |text, (word, value)| {
             text.replace(value.as_str(), &format!("{{{word}}}"))
@@ -515,7 +515,7 @@ fn words(lab: &Lab) -> BTreeMap<&'static str, String> {
         ("far4", far4.to_string()),
         ("far6", far6.to_string()),
         ("resolver", world.resolver().address().ip().to_string()),
-        ("n", n.to_string()),
+        ("net4", format!("10.77.{n}")),
         ("selector", selector.to_owned()),
         ("spki", spki),
     ])
