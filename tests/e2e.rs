@@ -8,6 +8,8 @@
 mod apply;
 #[path = "support/bind.rs"]
 mod bind;
+#[path = "support/broken.rs"]
+mod broken;
 #[path = "e2e/elsewhere.rs"]
 mod elsewhere;
 #[path = "e2e/errors.rs"]
@@ -53,6 +55,8 @@ mod test;
 mod unbound;
 #[path = "support/watch.rs"]
 mod watch;
+#[path = "e2e/worlds.rs"]
+mod worlds;
 
 use std::process::ExitCode;
 
@@ -153,6 +157,9 @@ fn main() -> ExitCode {
             "terminal::after_ctrl_c_a_rehearsal_leaves_nothing",
             terminal::after_ctrl_c_a_rehearsal_leaves_nothing,
         ),
+        trial("worlds::of_names", worlds::of_names),
+        trial("worlds::of_policies", worlds::of_policies),
+        trial("worlds::of_servers", worlds::of_servers),
         trial(
             "test::mail_is_sent_and_judged_as_a_receiver_would",
             test::mail_is_sent_and_judged_as_a_receiver_would,

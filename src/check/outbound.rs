@@ -217,7 +217,8 @@ fn source(place: &Place<'_>, way: &Way) -> Option<Finding> {
     if place.published.contains(&source) {
         return Some(about.pass(format!("mail leaves from {source} over {family}")));
     }
-    if matches!(source, IpAddr::V4(four) if four.is_private() || shared(four)) {
+    // Where private addresses are published, nobody translates them.
+    if translated(source) && !place.published.iter().any(|ip| translated(*ip)) {
         return Some(about.skip(format!(
             "the server is behind address translation: it knows itself as {source} only"
         )));
@@ -227,6 +228,11 @@ fn source(place: &Place<'_>, way: &Way) -> Option<Finding> {
         format!("mail leaves from {source} over {family}, which is no address of {host}"),
         format!("make the address of {host} the source of the default route, or run `mailctl apply` with `ipv6: none`"),
     ))
+}
+
+/// Whether an address is one that others see another in the place of.
+fn translated(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(four) if four.is_private() || shared(four))
 }
 
 /// Shared address space of providers' own translation (RFC 6598).
@@ -326,6 +332,9 @@ mod tests {
         assert_eq!(of("203.0.113.8"), Fail);
         assert_eq!(of("10.0.0.4"), Skip);
         assert_eq!(of("100.64.0.4"), Skip);
+        // In a private world the published addresses are private, and not translated.
+        let private = verdicts(&["10.0.0.2"], false, &four("10.0.0.4"));
+        assert_eq!(private[1], Fail);
         // IPv6 that goes out without an AAAA is told, too.
         assert_eq!(verdicts(&[], false, &said("2001:db8::8")), [Pass, Fail]);
     }

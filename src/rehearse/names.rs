@@ -263,6 +263,7 @@ fn write_config(directory: &Path, network: Network, token: &Secret) -> Result<()
         "launch=gsqlite3
 gsqlite3-database={database}
 gsqlite3-pragma-synchronous=0
+gsqlite3-dnssec=yes
 local-address={four},{six}
 webserver=yes
 webserver-address={four}

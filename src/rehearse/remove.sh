@@ -66,7 +66,9 @@ main() {
     insist deserted
     insist unmounted "$dir/root" || umount --lazy "$dir/root"
     ! ip link show "mailctl-$number" >/dev/null 2>&1 || ip link delete "mailctl-$number"
+    # The second is made by tests that put something in the way.
     nft delete table ip "mailctl_lab_$number" 2>/dev/null
+    nft delete table inet "mailctl_lab_$number" 2>/dev/null
     for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
         insist remove_cgroup "$hierarchy/mailctl-lab-$number"
     done

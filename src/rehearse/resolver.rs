@@ -37,7 +37,8 @@ impl Resolver {
         );
         fs::write(&hints, root).with_context(|| format!("cannot write {}", hints.display()))?;
         let config = directory.join("unbound.conf");
-        fs::write(&config, configuration(&hints, network, mirrors))
+        let control = directory.join("unbound.sock");
+        fs::write(&config, configuration(&hints, network, mirrors, &control))
             .with_context(|| format!("cannot write {}", config.display()))?;
 
         // Debian's AppArmor profile goes by the program's path and keeps it
@@ -73,7 +74,12 @@ impl Resolver {
     }
 }
 
-fn configuration(hints: &Path, network: Network, mirrors: &BTreeSet<String>) -> String {
+fn configuration(
+    hints: &Path,
+    network: Network,
+    mirrors: &BTreeSet<String>,
+    control: &Path,
+) -> String {
     let mut text = format!(
         r#"server:
     interface: {four}
@@ -109,7 +115,13 @@ fn configuration(hints: &Path, network: Network, mirrors: &BTreeSet<String>) -> 
             let _ = writeln!(text, "    local-data: \"{host}. A {address}\"");
         }
     }
-    text.push_str("remote-control:\n    control-enable: no\n");
+    // unbound-control(8) may flush the cache and have this file read again. The
+    // directory is readable by root only, and so is the socket.
+    let _ = writeln!(
+        text,
+        "remote-control:\n    control-enable: yes\n    control-interface: \"{}\"\n    control-use-cert: no",
+        control.display()
+    );
     text
 }
 
