@@ -59,6 +59,8 @@ pub enum Command {
     Apply(Apply),
     /// Look at the live service from outside, as a receiver would; works for any domain
     Check(Check),
+    /// Send real mail through the server and judge what comes of it
+    Test(Test),
     /// Show the service, its queue, its certificate and what else keeps it well, as the server sees it
     Status(Status),
     /// Show what happened to mail: accepted from whom, delivered to whom, with which answer
@@ -150,6 +152,32 @@ pub struct Check {
     /// The resolver to ask, as address:port; default: mail.yaml's, else the system's
     #[arg(long, value_name = "ADDRESS")]
     pub resolver: Option<std::net::SocketAddr>,
+    /// A file of trust anchors beside the platform's, for private authorities
+    #[arg(long, value_name = "FILE")]
+    pub roots: Option<PathBuf>,
+    /// How the server is reached.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// `mailctl test`
+#[derive(Args, Debug)]
+pub struct Test {
+    /// Also send a message to this person, and say what to look for there; may be given several times
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub to: Vec<String>,
+    /// Only these accounts, as user@domain; may be given several times
+    #[arg(long, value_name = "ACCOUNT", value_delimiter = ',')]
+    pub user: Vec<String>,
+    /// How long a message may be under way
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub timeout: String,
+    /// How the findings are printed; --json is --format json
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT", conflicts_with = "json")]
+    pub format: Format,
+    /// A mail server far away, to tell a closed port there from one that is closed on the way
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub far: Option<String>,
     /// A file of trust anchors beside the platform's, for private authorities
     #[arg(long, value_name = "FILE")]
     pub roots: Option<PathBuf>,

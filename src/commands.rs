@@ -10,6 +10,7 @@ pub mod rehearse;
 pub mod saved;
 pub mod setup;
 pub mod status;
+pub mod test;
 pub mod validate;
 
 use crate::cli::{Cli, Command};
@@ -27,6 +28,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Plan(options) => plan::run(cli, options),
         Command::Apply(options) => apply::run(cli, options),
         Command::Check(options) => check::run(cli, options),
+        Command::Test(options) => test::run(cli, options),
         Command::Status(options) => status::run(cli, options),
         Command::Logs(options) => logs::run(cli, options),
         Command::Rehearse(options) => rehearse::run(cli, options),

@@ -37,5 +37,6 @@ pub mod spf;
 pub mod status;
 pub mod submission;
 pub mod survey;
+pub mod trial;
 pub mod vault;
 pub mod zone;

@@ -111,6 +111,8 @@ pub struct Alignment {
     pub verdict: Verdict,
     /// The domain in `From`.
     pub domain: String,
+    /// Whether there is a DMARC record for it.
+    pub published: bool,
     /// A signature that passes is of that domain.
     pub dkim: Outcome,
     /// SPF passes for that domain.
@@ -276,6 +278,7 @@ fn alignment(output: &DmarcOutput) -> Alignment {
             why,
         },
         domain,
+        published: output.dmarc_record().is_some(),
         dkim,
         spf,
     }

@@ -1,17 +1,21 @@
 //! Talking to the mail server as others do: submitting with a login over TLS
 //! (RFC 6409, RFC 8314), and delivering from outside without one (RFC 5321).
 
+mod refusal;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mail_send::smtp::message::Parameters;
 use mail_send::{Credentials, SmtpClient, SmtpClientBuilder};
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
+pub use self::refusal::Refusal;
 use crate::failure::{Context, Failure, Result};
 use crate::secret::Secret;
 
@@ -38,22 +42,35 @@ pub struct Secured {
 }
 
 impl Service {
-    /// Trusts `roots` (PEM) only, or the platform's where there are none.
+    /// Trusts `roots` (PEM) only.
     ///
     /// # Errors
     /// When a root cannot be read.
     pub fn new(address: IpAddr, name: &str, ehlo: &str, roots: &[u8]) -> Result<Self> {
-        let mut store = rustls::RootCertStore::empty();
+        let mut store = RootCertStore::empty();
         for root in CertificateDer::pem_slice_iter(roots) {
             let root =
                 root.map_err(|e| Failure::new(format!("a trust anchor cannot be read: {e:?}")))?;
             store.add(root).context("a trust anchor cannot be used")?;
         }
+        Self::trusting(address, name, ehlo, Arc::new(store))
+    }
+
+    /// Trusts what `roots` lead to.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn trusting(
+        address: IpAddr,
+        name: &str,
+        ehlo: &str,
+        roots: Arc<RootCertStore>,
+    ) -> Result<Self> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .context("TLS cannot be set up")?
-            .with_root_certificates(store)
+            .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self {
             address,
@@ -79,6 +96,23 @@ impl Service {
         to: &[&str],
         message: &[u8],
     ) -> Result<Secured> {
+        self.try_submit(port, login, mail_from, to, message)
+            .await
+            .with_context(|| format!("submitting to {} as {}", self.place(port), login.0))
+    }
+
+    /// The same, for those who judge the refusal themselves.
+    ///
+    /// # Errors
+    /// As for [`Service::submit`].
+    pub async fn try_submit(
+        &self,
+        port: u16,
+        login: (&str, &Secret),
+        mail_from: &str,
+        to: &[&str],
+        message: &[u8],
+    ) -> Result<Secured, Refusal> {
         let place = self.place(port);
         let credentials = Credentials::Plain {
             username: login.0.to_owned(),
@@ -94,13 +128,8 @@ impl Service {
         .credentials(credentials)
         .timeout(PATIENCE);
         builder.addr.clone_from(&place);
-        let client = builder
-            .connect()
-            .await
-            .with_context(|| format!("submitting to {place} as {}", login.0))?;
-        hand_over(client, mail_from, to, message)
-            .await
-            .with_context(|| format!("submitting to {place}"))
+        let sent = hand_over(builder.connect().await?, mail_from, to, message).await;
+        Ok(sent?)
     }
 
     /// Delivers a message as another server would, over STARTTLS.
@@ -108,12 +137,23 @@ impl Service {
     /// # Errors
     /// What the server refused, at which step.
     pub async fn deliver(&self, mail_from: &str, to: &[&str], message: &[u8]) -> Result<Secured> {
-        let place = self.place(25);
-        let what = || format!("delivering to {place}");
-        let client = self.open().await.with_context(what)?;
-        hand_over(client, mail_from, to, message)
+        self.try_deliver(mail_from, to, message)
             .await
-            .with_context(what)
+            .with_context(|| format!("delivering to {}", self.place(25)))
+    }
+
+    /// The same, for those who judge the refusal themselves.
+    ///
+    /// # Errors
+    /// As for [`Service::deliver`].
+    pub async fn try_deliver(
+        &self,
+        mail_from: &str,
+        to: &[&str],
+        message: &[u8],
+    ) -> Result<Secured, Refusal> {
+        let sent = hand_over(self.open().await?, mail_from, to, message).await;
+        Ok(sent?)
     }
 
     /// What the server answers to a stranger's RCPT TO: the reply's code and text.

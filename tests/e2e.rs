@@ -45,6 +45,8 @@ mod secrets;
 mod status;
 #[path = "e2e/terminal.rs"]
 mod terminal;
+#[path = "e2e/test.rs"]
+mod test;
 #[path = "support/unbound.rs"]
 mod unbound;
 #[path = "support/watch.rs"]
@@ -144,6 +146,14 @@ fn main() -> ExitCode {
         trial(
             "terminal::after_ctrl_c_a_rehearsal_leaves_nothing",
             terminal::after_ctrl_c_a_rehearsal_leaves_nothing,
+        ),
+        trial(
+            "test::mail_is_sent_and_judged_as_a_receiver_would",
+            test::mail_is_sent_and_judged_as_a_receiver_would,
+        ),
+        trial(
+            "test::killed_at_any_moment_no_test_address_stays",
+            test::killed_at_any_moment_no_test_address_stays,
         ),
         // Run by `make record`.
         trial("record::record_debian_12", record::record_debian_12).with_ignored_flag(true),

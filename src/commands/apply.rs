@@ -87,7 +87,7 @@ pub fn run(cli: &Cli, options: &Apply) -> Result<Exit> {
 }
 
 /// What others are told who find the lock taken.
-fn holder(by: &str, now: OffsetDateTime) -> String {
+pub(super) fn holder(by: &str, now: OffsetDateTime) -> String {
     let since = now
         .replace_nanosecond(0)
         .unwrap_or(now)
@@ -97,7 +97,7 @@ fn holder(by: &str, now: OffsetDateTime) -> String {
 }
 
 /// Who applies, for the lock and the ledger.
-fn who() -> String {
+pub(super) fn who() -> String {
     let user = std::env::var("USER")
         .or_else(|_| std::env::var("LOGNAME"))
         .unwrap_or_else(|_| "somebody".into());

@@ -155,7 +155,8 @@ fn domains(options: &Check, config: Option<&Config>) -> Result<Vec<Name>> {
     Ok(domains)
 }
 
-fn show(cli: &Cli, format: Format, report: &Report, now: OffsetDateTime) -> Result<()> {
+/// Prints what was found.
+pub(super) fn show(cli: &Cli, format: Format, report: &Report, now: OffsetDateTime) -> Result<()> {
     let format = if cli.json { Format::Json } else { format };
     let text = match format {
         Format::Text => return table(cli, report, on_github(&Here)),

@@ -15,7 +15,8 @@ pub fn directory(domain: &Name) -> String {
     format!("/etc/chasquid/domains/{domain}")
 }
 
-const STAGED: &str = include_str!("../../templates/staged.sh");
+/// `staged DOMAIN FILE NEW`: whether chasquid starts with NEW in the place of FILE.
+pub const STAGED: &str = include_str!("../../templates/staged.sh");
 
 /// A script that replaces `file` of a domain by `content`: it must still be
 /// `seen`, and chasquid must start with the new one in a copy of its configuration.

@@ -2,7 +2,9 @@
 //!
 //! A script on the server holds flock(2) on a file as long as its standard
 //! input gives signs of life. When the controller ends, however it ends, the
-//! lock goes with the connection; when its network dies, after [`LEASE`].
+//! lock goes with the connection; when its network dies, after [`LEASE`]. What
+//! must not outlive the controller is taken away by the same script, before
+//! the next one is let in.
 
 use std::time::Duration;
 
@@ -14,6 +16,16 @@ const FILE: &str = "/run/mailctl.lock";
 
 /// Without a sign of life for so many seconds the lock is given up.
 const LEASE: u32 = 90;
+
+/// What else the script does that holds a lock: fragments of shell, whose
+/// output nobody sees. They may be run twice.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Around<'a> {
+    /// Once the lock is held.
+    pub first: &'a str,
+    /// Before it is given up, however the controller ended.
+    pub last: &'a str,
+}
 
 /// The right to change a server, until it is dropped.
 pub struct Lock {
@@ -27,15 +39,29 @@ impl Lock {
     /// # Errors
     /// When another holds it for longer, saying who.
     pub fn take(remote: &dyn Remote, who: &str, wait: Duration) -> Result<Self> {
-        Self::take_file(remote, FILE, who, wait)
+        Self::take_file(remote, FILE, who, wait, Around::default())
+    }
+
+    /// The same at once or not at all, with something done first and last.
+    ///
+    /// # Errors
+    /// As for [`Lock::take`].
+    pub fn take_around(remote: &dyn Remote, who: &str, around: Around<'_>) -> Result<Self> {
+        Self::take_file(remote, FILE, who, Duration::ZERO, around)
     }
 
     /// The same with another file.
     ///
     /// # Errors
     /// As for [`Lock::take`].
-    pub fn take_file(remote: &dyn Remote, file: &str, who: &str, wait: Duration) -> Result<Self> {
-        let text = script(file, who, wait);
+    pub fn take_file(
+        remote: &dyn Remote,
+        file: &str,
+        who: &str,
+        wait: Duration,
+        around: Around<'_>,
+    ) -> Result<Self> {
+        let text = script(file, who, wait, around);
         let held = remote.hold(&Script::new(text).within(wait + Duration::from_secs(60)))?;
         let place = remote.place();
         match held.said().split_once(' ').unwrap_or((held.said(), "")) {
@@ -64,9 +90,14 @@ impl Lock {
     }
 }
 
-fn script(file: &str, who: &str, wait: Duration) -> String {
+fn script(file: &str, who: &str, wait: Duration, around: Around<'_>) -> String {
     let who: String = who.chars().filter(|c| !c.is_control()).collect();
     let who = who.replace('\'', "'\\''");
+    let aside = |fragment: &str| match fragment {
+        "" => String::new(),
+        some => format!("(\n{some}\n) </dev/null >/dev/null 2>&1\n"),
+    };
+    let (first, last) = (aside(around.first), aside(around.last));
     let patience = match wait.as_secs() {
         0 => String::new(),
         seconds => format!("flock -w {seconds} 9 || "),
@@ -78,9 +109,9 @@ command -v flock >/dev/null || {{ echo 'no flock'; exit; }}
 exec 9>>$file
 flock -n 9 || {patience}{{ printf 'held %s\\n' \"$(head -n 1 $file)\"; exit; }}
 printf '%s\\n' '{who}' >$file
-echo taken
+{first}echo taken
 while timeout {LEASE} sh -c 'read -r beat'; do :; done
-: >$file"
+{last}: >$file"
     )
 }
 
@@ -93,7 +124,15 @@ mod tests {
     fn the_second_is_told_who_was_first() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("lock").display().to_string();
-        let take = |who, wait| Lock::take_file(&Here, &file, who, Duration::from_secs(wait));
+        let take = |who, wait| {
+            Lock::take_file(
+                &Here,
+                &file,
+                who,
+                Duration::from_secs(wait),
+                Around::default(),
+            )
+        };
         let first = take("it's me, pid 1,\nsince noon", 0).expect("taken");
         assert!(first.held());
         let Err(failure) = take("the second", 0) else {
@@ -111,14 +150,39 @@ mod tests {
     fn waiting_helps() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("lock").display().to_string();
-        let first = Lock::take_file(&Here, &file, "first", Duration::ZERO).expect("taken");
+        let take = |who, wait| {
+            Lock::take_file(
+                &Here,
+                &file,
+                who,
+                Duration::from_secs(wait),
+                Around::default(),
+            )
+        };
+        let first = take("first", 0).expect("taken");
         std::thread::scope(|scope| {
-            let second = scope.spawn(|| {
-                Lock::take_file(&Here, &file, "second", Duration::from_secs(30)).map(drop)
-            });
+            let second = scope.spawn(|| take("second", 30).map(drop));
             std::thread::sleep(Duration::from_millis(300));
             drop(first);
             second.join().expect("no panic").expect("taken in the end");
         });
+    }
+
+    #[test]
+    fn what_is_done_first_is_undone_before_the_next_is_let_in() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("lock").display().to_string();
+        let made = dir.path().join("made");
+        let around = Around {
+            first: &format!("echo noise; touch {}", made.display()),
+            last: &format!("sleep 0.3; rm -f {}", made.display()),
+        };
+        let take =
+            |wait, around| Lock::take_file(&Here, &file, "me", Duration::from_secs(wait), around);
+        let first = take(0, around).expect("taken, whatever the fragment prints");
+        assert!(made.exists());
+        drop(first);
+        take(30, Around::default()).expect("taken");
+        assert!(!made.exists());
     }
 }

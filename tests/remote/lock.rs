@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mailctl::remote::lock::Lock;
+use mailctl::remote::lock::{Around, Lock};
 use mailctl::remote::ssh::Ssh;
 
 use crate::sshd::{Sshd, kill};
@@ -20,8 +20,10 @@ fn the_lock_names_its_holder_and_goes_with_its_connection() {
     let first = connect(&target);
     let before = sshd.sessions();
     let second = connect(&target);
-    let take =
-        |ssh: &Ssh, who: &str, wait| Lock::take_file(ssh, &file, who, Duration::from_secs(wait));
+    let take = |ssh: &Ssh, who: &str, wait| {
+        let wait = Duration::from_secs(wait);
+        Lock::take_file(ssh, &file, who, wait, Around::default())
+    };
 
     let lock = take(&first, "i@laptop, pid 7, since noon", 0).expect("taken");
     assert_eq!(run(&first, "echo work goes on").text(), "work goes on\n");
