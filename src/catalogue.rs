@@ -90,9 +90,11 @@ macro_rules! pages {
 }
 
 const PAGES: &[(Kind, &str, &str)] = pages! {
+    Dns "exec" "dns/exec.yaml";
     Dns "manual" "dns/manual.yaml";
     Dns "powerdns" "dns/powerdns.yaml";
     Dns "rfc2136" "dns/rfc2136.yaml";
+    Dns "zonefile" "dns/zonefile.yaml";
     Ptr "manual" "ptr/manual.yaml";
     Ptr "powerdns" "ptr/powerdns.yaml";
     Ptr "rfc2136" "ptr/rfc2136.yaml";
@@ -109,7 +111,6 @@ const LATER_DNS: &[&str] = &[
     "digitalocean",
     "dnsimple",
     "dynu",
-    "exec",
     "exoscale",
     "gandi",
     "gcore",
@@ -137,7 +138,6 @@ const LATER_DNS: &[&str] = &[
     "ultradns",
     "vercel",
     "vultr",
-    "zonefile",
 ];
 
 /// PTR providers that have an id, but no implementation yet.

@@ -1,12 +1,15 @@
 //! The seam to whoever holds a zone: DNS providers, and PTR providers, which
 //! hold one kind of record of the reverse tree.
 
+pub mod exec;
 pub mod manual;
 pub mod powerdns;
+mod program;
 pub mod rfc2136;
 mod settings;
 mod write;
 mod writers;
+pub mod zonefile;
 
 pub use settings::{Required, Settings, Value};
 pub use write::{add_values, remove_values, write};
@@ -84,9 +87,17 @@ pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zo
             let server = fields.text("server")?;
             Ok(Arc::new(rfc2136::Rfc2136::new(server, tsig, dns.clone())?))
         }
+        zonefile::ID => {
+            let file = zonefile::ZoneFile::new(fields.text("path")?, settings.text("reload"))?;
+            Ok(Arc::new(file))
+        }
+        exec::ID => {
+            let program = exec::Exec::new(fields.text("command")?, settings.text("timeout"))?;
+            Ok(Arc::new(program))
+        }
         other => Err(
             Failure::new(format!("the DNS provider `{other}` is not yet supported"))
-                .hint("use `powerdns`, `rfc2136` or `manual`")
+                .hint("use `powerdns`, `rfc2136`, `zonefile`, `exec` or `manual`")
                 .exit(Exit::Unsound),
         ),
     }
