@@ -186,7 +186,7 @@ mod tests {
                 RType::Caa,
                 "128 issuewild \"ca.example; validationmethods=dns-01\"",
             ),
-            (RType::Caa, "0 issue \"\""),
+            (RType::Caa, "0 issue \";\""),
             (RType::Caa, "0 iodef \"mailto:a@example.com\""),
             (RType::Txt, "a \"quoted\" \\ word; and more"),
             (RType::Txt, "\"at its ends\""),
