@@ -8,6 +8,7 @@ mod cut;
 mod delegation;
 pub(crate) mod exchange;
 mod fresh;
+mod learnt;
 mod visible;
 
 pub(crate) use answer::mnemonic;
@@ -17,9 +18,8 @@ pub use delegation::{Delegation, Server};
 pub use fresh::Fresh;
 pub use visible::Visible;
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType;
@@ -30,6 +30,7 @@ use hickory_resolver::system_conf::read_system_conf;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use self::learnt::Learnt;
 use crate::failure::{Context, Failure, Result};
 use crate::record::{Name, Rrset, RrsetKey};
 
@@ -46,8 +47,10 @@ struct Inner {
     /// The resolver that was given with its port, as opposed to the system's.
     given: Option<SocketAddr>,
     in_flight: Semaphore,
-    cuts: Mutex<HashMap<Name, Name>>,
-    authorities: Mutex<HashMap<Name, Vec<Authority>>>,
+    cuts: Learnt<Name>,
+    authorities: Learnt<Vec<Authority>>,
+    /// Addresses of name servers: a hundred zones may have the same.
+    servers: Learnt<Vec<IpAddr>>,
 }
 
 impl Dns {
@@ -73,8 +76,9 @@ impl Dns {
             resolvers,
             given,
             in_flight: Semaphore::new(IN_FLIGHT),
-            cuts: Mutex::default(),
-            authorities: Mutex::default(),
+            cuts: Learnt::default(),
+            authorities: Learnt::default(),
+            servers: Learnt::default(),
         }))
     }
 
@@ -253,40 +257,6 @@ impl Dns {
 
     fn given_resolver(&self) -> Option<SocketAddr> {
         self.0.given
-    }
-
-    fn remembered_cut(&self, name: &Name) -> Option<Name> {
-        self.0
-            .cuts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned()
-    }
-
-    fn remember_cut(&self, name: &Name, apex: &Name) {
-        self.0
-            .cuts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.clone(), apex.clone());
-    }
-
-    fn remembered_authorities(&self, zone: &Name) -> Option<Vec<Authority>> {
-        self.0
-            .authorities
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(zone)
-            .cloned()
-    }
-
-    fn remember_authorities(&self, zone: &Name, found: &[Authority]) {
-        self.0
-            .authorities
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(zone.clone(), found.to_vec());
     }
 }
 

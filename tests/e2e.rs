@@ -30,6 +30,8 @@ mod pebble;
 mod ports;
 #[path = "support/powerdns.rs"]
 mod powerdns;
+#[path = "e2e/readme.rs"]
+mod readme;
 #[path = "e2e/record.rs"]
 mod record;
 #[path = "e2e/rehearse.rs"]
@@ -114,6 +116,10 @@ fn main() -> ExitCode {
         trial(
             "network::the_network_is_switched_with_a_way_back",
             network::the_network_is_switched_with_a_way_back,
+        ),
+        trial(
+            "readme::a_missing_ptr_and_a_test_as_readme_shows",
+            readme::a_missing_ptr_and_a_test_as_readme_shows,
         ),
         trial(
             "rehearse::on_debian_12_as_readme_shows",

@@ -88,6 +88,9 @@ impl Rehearsal<'_> {
         for (only, rtype) in ONLY.iter().zip([RType::A, RType::Aaaa]) {
             self.receiver_of_one_family(only, rtype)?;
         }
+        for included in mapping::included(config) {
+            self.sender_of_somebody_else(&included)?;
+        }
         let secrets = self.world.directory().join("secrets");
         let mapped = Arc::new(mapping::mapped(config, &self.world, &secrets));
 
@@ -155,6 +158,15 @@ impl Rehearsal<'_> {
             None,
             [format!("10 {}", host.fqdn())],
         ))
+    }
+
+    /// A domain whose SPF record is included: whoever sends for it is not in this world.
+    fn sender_of_somebody_else(&self, domain: &Name) -> Result<()> {
+        self.world.names().add_zone(domain)?;
+        let key = RrsetKey::new(domain.clone(), RType::Txt);
+        self.world
+            .names()
+            .set(&Rrset::new(key, None, ["v=spf1 ip4:192.0.2.0/24 ~all"]))
     }
 
     fn session(&self, config: &Arc<Config>) -> Result<Session> {

@@ -49,9 +49,11 @@ impl Dns {
     /// # Errors
     /// When no name server is left; the message says why for each.
     pub async fn authorities(&self, zone: &Name) -> Result<Vec<Authority>> {
-        if let Some(known) = self.remembered_authorities(zone) {
-            return Ok(known);
-        }
+        let find = || self.find_authorities(zone);
+        self.0.authorities.get(zone, find).await
+    }
+
+    async fn find_authorities(&self, zone: &Name) -> Result<Vec<Authority>> {
         let names = self
             .resolve(&RrsetKey::new(zone.clone(), RType::Ns))
             .await?
@@ -87,7 +89,6 @@ impl Dns {
             return Err(Failure::new(format!("no name server of {zone} can be asked: {why}"))
                 .hint("is the zone delegated, and do its name servers have addresses that this machine can reach?"));
         }
-        self.remember_authorities(zone, &found);
         Ok(found)
     }
 
@@ -102,6 +103,11 @@ impl Dns {
     /// The addresses of one family: both lead to the same server, and a machine
     /// whose IPv6 leads nowhere would otherwise wait for each of them.
     async fn addresses(&self, server: &Name) -> Result<Vec<IpAddr>> {
+        let find = || self.find_addresses(server);
+        self.0.servers.get(server, find).await
+    }
+
+    async fn find_addresses(&self, server: &Name) -> Result<Vec<IpAddr>> {
         let mut unreachable = Vec::new();
         for rtype in [RType::A, RType::Aaaa] {
             let set = self.resolve(&RrsetKey::new(server.clone(), rtype)).await?;

@@ -15,14 +15,13 @@ impl Dns {
     /// When the resolver fails, and when the closest zone is a top-level
     /// domain or the root: then nobody has delegated the name.
     pub async fn zone_of(&self, name: &Name) -> Result<Name> {
-        if let Some(apex) = self.remembered_cut(name) {
-            return Ok(apex);
-        }
-        if let Some(apex) = self.cut_above(name).await {
-            self.remember_cut(name, &apex);
-            return Ok(apex);
-        }
-        self.cut_by_resolver(name).await
+        let find = || async {
+            match self.cut_above(name).await {
+                Some(apex) => Ok(apex),
+                None => self.cut_by_resolver(name).await,
+            }
+        };
+        self.0.cuts.get(name, find).await
     }
 
     /// The cut as the servers of the zone above know it: a resolver that is
@@ -58,7 +57,6 @@ impl Dns {
         if above_registrations(&apex) {
             return Err(not_delegated(name, &apex));
         }
-        self.remember_cut(name, &apex);
         Ok(apex)
     }
 

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use super::World;
 use super::names::far_name;
-use crate::config::{Config, Dns, HostName, Ipv6Wish, Ptr, SecretRef, SshTarget};
+use crate::config::{Config, Dns, HostName, Ipv6Wish, Ptr, SecretRef, Spf, SshTarget};
 use crate::record::Name;
 use crate::secret::Secret;
+use crate::spf::term::Term;
 
 /// A receiver that can only be reached over IPv4, and one only over IPv6.
 pub const ONLY: [&str; 2] = ["v4-only.example", "v6-only.example"];
@@ -52,6 +53,25 @@ pub fn far_domains(config: &Config) -> Vec<Name> {
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect()
+}
+
+/// Domains of other people whose SPF records the file's domains include.
+pub fn included(config: &Config) -> Vec<Name> {
+    let zones = zones(config);
+    let extra = |spf: &Spf| -> Vec<String> {
+        let terms = spf.extra.iter().filter_map(|text| Term::parse(text).ok());
+        terms
+            .filter(|term| matches!(term.name(), "include" | "redirect"))
+            .filter_map(|term| term.target().map(str::to_owned))
+            .collect()
+    };
+    let named = config.domains.values().flat_map(|domain| {
+        let included = domain.spf.include.iter().cloned();
+        included.chain(extra(&domain.spf)).collect::<Vec<_>>()
+    });
+    let names: BTreeSet<Name> = named.filter_map(|name| Name::parse(&name).ok()).collect();
+    let own = |name: &Name| zones.iter().any(|zone| name.is_in(zone));
+    names.into_iter().filter(|name| !own(name)).collect()
 }
 
 /// The same wishes, for the throw-away server of `world`. Passwords are made

@@ -71,6 +71,10 @@ const ADVICE: &[(&[&str], &str)] = &[
         "nothing: the far server takes it at the next attempt",
     ),
     (
+        &["connection failed", "dial tcp", "i/o timeout"],
+        "the server does not get through to the far one: `mailctl check --login --only outbound` tells whether the hoster closes port 25",
+    ),
+    (
         &["5.7.25", "4.7.25", "4.7.23", "5.7.23"],
         "the reverse name of the sending address is missing or does not lead back: see `mailctl check --only host`",
     ),
@@ -176,6 +180,10 @@ mod tests {
             ("550 5.7.515 Access denied", "who the message is from"),
             ("421 4.7.28 unusual rate", "send little"),
             ("550 5.7.1 blocked using Spamhaus", "trust"),
+            (
+                "mx: connection failed: dial tcp 192.0.2.1:25: i/o timeout",
+                "port 25",
+            ),
             ("451 4.7.1 greylisted, try again", "nothing"),
             ("550-5.7.25 [203.0.113.7]", "reverse name"),
             ("554 no mail from 5.7.25.1", "mailctl logs"),

@@ -4,8 +4,12 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use mailctl::rehearse::needs;
+
+/// README is read and written by one test at a time.
+static TURN: Mutex<()> = Mutex::new(());
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/mail.yaml");
@@ -98,22 +102,22 @@ pub fn on_debian_12_as_readme_shows() {
         return;
     };
     let (plan, report) = parts(&out);
+    shows("text plan", &plan);
+    shows("text report", &report);
+}
+
+/// README's block of this name is what came out, but for what differs from run to run.
+#[track_caller]
+pub fn shows(info: &str, out: &str) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let readme = fs::read_to_string(README).expect("README.md");
+    let old = block(&readme, info);
     if std::env::var_os("UPDATE").is_some() {
-        let (old_plan, old_report) = (block(&readme, "text plan"), block(&readme, "text report"));
-        let fresh = readme
-            .replace(
-                &format!("```text plan\n{old_plan}"),
-                &format!("```text plan\n{plan}"),
-            )
-            .replace(
-                &format!("```text report\n{old_report}"),
-                &format!("```text report\n{report}"),
-            );
-        fs::write(README, fresh).expect("README.md");
+        let (old, fresh) = (format!("```{info}\n{old}"), format!("```{info}\n{out}"));
+        fs::write(README, readme.replace(&old, &fresh)).expect("README.md");
         return;
     }
-    assert_eq!(normal(block(&readme, "text plan")), normal(&plan));
-    assert_eq!(normal(block(&readme, "text report")), normal(&report));
+    assert_eq!(normal(old), normal(out));
 }
 
 pub fn everything_on_debian_13() {

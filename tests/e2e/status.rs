@@ -163,6 +163,8 @@ fn a_message_that_waits(lab: &Lab) {
         .expect("an error");
     assert!(error.ends_with(": 452 4.2.2 mailbox full"), "{error}");
     judged(&waits, "queue", "ok", "1 message waits for");
+    // Its age is told in seconds.
+    thread::sleep(Duration::from_millis(2100));
     let stuck = lab.run(&["status", "--stuck", "1s"]).expect(0);
     stuck.says(&["senders are told after 20 h", &id, FULL]);
 

@@ -18,6 +18,9 @@ pub const PASSWORD_VARIABLE: &str = "E2E_MAIL_PASSWORD";
 /// The variable of the DNS token.
 pub const TOKEN_VARIABLE: &str = "E2E_DNS_TOKEN";
 
+/// The lab's trust anchor, in its directory.
+pub const ISSUING: &str = "issuing.pem";
+
 /// A world and a directory to work in.
 pub struct Lab {
     pub world: World,
@@ -56,6 +59,8 @@ impl Lab {
             world.number(),
             std::process::id()
         );
+        let issuing = world.authority().issuing_root();
+        fs::write(directory.path().join(ISSUING), issuing).expect("a trust anchor");
         Some(Self {
             world,
             directory,
@@ -128,6 +133,8 @@ impl Lab {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", directory)
             .env("RUST_BACKTRACE", "0")
+            // What the lab's authority issues is trusted here as a public one's is outside.
+            .env("SSL_CERT_FILE", self.directory.path().join(ISSUING))
             .env(PASSWORD_VARIABLE, &self.password)
             .env(TOKEN_VARIABLE, self.world.names().token().expose())
             .stdin(Stdio::null());

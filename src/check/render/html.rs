@@ -118,7 +118,7 @@ impl ShownEntry {
             verdict: finding.verdict.word(),
             sign,
             ids: entry.ids(),
-            found: tame(&finding.found),
+            found: entry.found(),
             // Several questions may be skipped for one reason.
             advice: match finding.verdict {
                 Verdict::Skip => Vec::new(),

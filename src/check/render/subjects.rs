@@ -19,7 +19,13 @@ pub struct Entry<'a> {
     pub finding: &'a Finding,
     /// Ids without port, each with its ports.
     ids: Vec<(&'a str, Vec<&'a str>)>,
+    /// So many more pass that differ in what was found, such as SPF of an
+    /// address for each of a hundred domains.
+    more: usize,
 }
+
+/// So many that pass are told of one id and subject.
+const TOLD: usize = 3;
 
 /// Domains first, then hosts and addresses, each as they appear.
 pub fn subjects(report: &Report) -> Vec<Subject<'_>> {
@@ -48,8 +54,17 @@ impl<'a> Subject<'a> {
     pub fn entries(&self) -> Vec<Entry<'a>> {
         let mut entries: Vec<Entry<'a>> = Vec::new();
         for finding in &self.findings {
-            match entries.iter_mut().find(|entry| entry.takes(finding)) {
-                Some(entry) => entry.add(&finding.id),
+            if let Some(entry) = entries.iter_mut().find(|entry| entry.takes(finding)) {
+                entry.add(&finding.id);
+                continue;
+            }
+            let alike = |entry: &&mut Entry| {
+                let own = entry.finding;
+                own.verdict == Verdict::Pass
+                    && (&own.id, own.verdict) == (&finding.id, finding.verdict)
+            };
+            match entries.iter_mut().filter(alike).nth(TOLD - 1) {
+                Some(last) => last.more += 1,
                 None => entries.push(Entry::of(finding)),
             }
         }
@@ -62,6 +77,7 @@ impl<'a> Entry<'a> {
         let mut entry = Self {
             finding,
             ids: Vec::new(),
+            more: 0,
         };
         entry.add(&finding.id);
         entry
@@ -84,6 +100,15 @@ impl<'a> Entry<'a> {
         match self.ids.iter_mut().find(|(known, _)| *known == aspect) {
             Some((_, ports)) => ports.extend(port),
             None => self.ids.push((aspect, port.into_iter().collect())),
+        }
+    }
+
+    /// What was found, on one line.
+    pub fn found(&self) -> String {
+        let found = tame(&self.finding.found);
+        match self.more {
+            0 => found,
+            more => format!("{found}; {more} more alike"),
         }
     }
 
@@ -160,5 +185,25 @@ mod tests {
             of("2a02:c207::7"),
             ["host.ptr", "mx.greeting.25, tls.days.25, .465, .587"]
         );
+    }
+
+    #[test]
+    fn of_many_that_pass_alike_a_few_are_told() {
+        let passes = (1..=100).map(|n| {
+            let mut pass = sample::findings().remove(1);
+            pass.found = format!("pass for d{n}.example");
+            pass
+        });
+        let mut findings: Vec<Finding> = passes.collect();
+        findings.insert(50, sample::findings().remove(0));
+        let report = Report::new(Vec::new(), findings);
+        let entries = subjects(&report)[0].entries();
+        let found: Vec<String> = entries.iter().map(Entry::found).collect();
+        assert_eq!(
+            (found[0].as_str(), found[2].as_str()),
+            ("pass for d1.example", "pass for d3.example; 97 more alike")
+        );
+        assert_eq!(entries[3].finding.verdict, Verdict::Fail);
+        assert_eq!(entries.len(), 4);
     }
 }

@@ -1,5 +1,7 @@
 //! A table for a terminal, grouped by subject.
 
+use std::collections::HashSet;
+
 use textwrap::{Options, WordSplitter};
 use unicode_width::UnicodeWidthStr;
 
@@ -17,8 +19,11 @@ pub fn text(report: &Report, paint: Paint, width: usize, brief: bool) -> String 
         }
         subjects.retain(|subject| !subject.findings.is_empty());
     }
-    let table = Table::new(&subjects, paint, width);
-    let mut text: String = subjects.iter().map(|s| table.subject(s)).collect();
+    let mut table = Table::new(&subjects, paint, width);
+    let mut text = String::new();
+    for subject in &subjects {
+        text.push_str(&table.subject(subject));
+    }
     if report.domains.len() > 1 && report.fails() {
         text.push_str(&table.failures(&subjects));
     }
@@ -52,6 +57,8 @@ struct Table {
     width: usize,
     /// How wide ids are.
     column: usize,
+    /// What is wanted, and why, as far as it was said: once does.
+    told: HashSet<(&'static str, String)>,
 }
 
 impl Table {
@@ -64,18 +71,19 @@ impl Table {
             paint,
             width,
             column: widths.filter(|w| *w <= widest).max().unwrap_or_default(),
+            told: HashSet::new(),
         }
     }
 
-    fn subject(&self, subject: &Subject) -> String {
+    fn subject(&mut self, subject: &Subject) -> String {
         let heading = self.paint.with("1", &tame(subject.name));
         let entries: String = subject.entries().iter().map(|e| self.entry(e)).collect();
         format!("{heading}\n{entries}\n")
     }
 
-    fn entry(&self, entry: &Entry) -> String {
+    fn entry(&mut self, entry: &Entry) -> String {
         let verdict = entry.finding.verdict;
-        let (ids, found) = (entry.ids(), tame(&entry.finding.found));
+        let (ids, found) = (entry.ids(), entry.found());
         let found_at = MARGIN + self.column + 2;
         let mut lines = if ids.width() <= self.column {
             let gap = " ".repeat(self.column - ids.width());
@@ -86,6 +94,9 @@ impl Table {
         };
         if matches!(verdict, Verdict::Warn | Verdict::Fail) {
             for (label, text) in advice(entry.finding) {
+                if label != "do" && !self.told.insert((label, text.clone())) {
+                    continue;
+                }
                 let lead = format!("{}{label}: ", " ".repeat(MARGIN));
                 lines.push_str(&self.wrapped(&text, &lead, self.width.min(PROSE)));
             }
@@ -223,6 +234,24 @@ Failed: wac.tax (spf.record), 2a02:c207::7 (host.ptr).
             plainly = plainly.replace(&format!("\u{1b}{code}"), "");
         }
         assert_eq!(plainly, plain(80, false));
+    }
+
+    #[test]
+    fn why_is_told_once_and_what_to_do_each_time() {
+        let mut findings = sample::findings();
+        let mut other = findings[0].clone();
+        other.subject = "bücher.example".into();
+        findings.push(other);
+        let report = Report::new(vec!["wac.tax".into()], findings);
+        let text = text(&report, Paint(false), 80, false);
+        let count = |part: &str| text.matches(part).count();
+        let parts = [
+            "fail  spf.record",
+            "one record that",
+            "two records",
+            "do: make them one",
+        ];
+        assert_eq!(parts.map(count), [2, 1, 1, 2], "{text}");
     }
 
     #[test]
