@@ -76,6 +76,7 @@ pub struct Stage {
     registered_otherwise: bool,
     anchor: Option<String>,
     args: Vec<String>,
+    /// Below those that outgoing connections have.
     next_port: u16,
 }
 
@@ -104,7 +105,7 @@ impl Stage {
             registered_otherwise: false,
             anchor: None,
             args: Vec::new(),
-            next_port: 40_000,
+            next_port: 20_000,
         };
         stage.settle();
         stage
