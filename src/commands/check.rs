@@ -7,7 +7,6 @@ use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 
 use super::setup;
-use crate::check::outside::anchors;
 use crate::check::{self, Choice, Expected, Outside, Report, Settings, render};
 use crate::cli::{Check, Cli, Format};
 use crate::config::Config;
@@ -54,7 +53,7 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
         settings.far.clone_from(far);
     }
     if let Some(path) = &options.roots {
-        settings.roots.extend(anchors(path)?);
+        settings = settings.trusting(path)?;
     }
     let outside = Arc::new(Outside::new(dns, settings));
     let mut known = match &config {
