@@ -510,6 +510,10 @@ fn words(lab: &Lab) -> BTreeMap<&'static str, String> {
         ("ipv6", world.ipv6().to_string()),
         ("reverse4", reverse(world.ipv4().into())),
         ("reverse6", reverse(world.ipv6().into())),
+        (
+            "forward6",
+            reverse(world.ipv6().into()).chars().rev().collect(),
+        ),
         // This machine, which is the server's gateway.
         ("here4", format!("10.77.{n}.1")),
         ("here6", world.gateway6().to_string()),
