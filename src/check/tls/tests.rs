@@ -147,7 +147,10 @@ fn judged_by(
 #[test]
 fn a_private_authority_whose_root_is_not_known_is_minded_and_no_more() {
     let world = World::new();
-    let stranger = World::new();
+    let elsewhere = rcgen::generate_simple_self_signed(vec!["elsewhere.example".into()]);
+    let mut strangers = RootCertStore::empty();
+    let elsewhere = elsewhere.expect("a certificate").cert;
+    strangers.add(elsewhere.der().clone()).expect("an anchor");
     let mut chain = world.chain(&["smtp.wac.example"], 60);
     chain.push(world.root.der().clone());
     let verdict = |ours, private, roots: &RootCertStore| {
@@ -159,9 +162,9 @@ fn a_private_authority_whose_root_is_not_known_is_minded_and_no_more() {
         let found = judged_by((465, ours, private), roots, seen, [refuses(), refuses()]);
         found[1].verdict
     };
-    assert_eq!(verdict(true, true, &stranger.roots), Warn);
-    assert_eq!(verdict(true, false, &stranger.roots), Fail);
-    assert_eq!(verdict(false, true, &stranger.roots), Fail, "not ours");
+    assert_eq!(verdict(true, true, &strangers), Warn);
+    assert_eq!(verdict(true, false, &strangers), Fail);
+    assert_eq!(verdict(false, true, &strangers), Fail, "not ours");
     assert_eq!(verdict(true, true, &world.roots), Pass);
 }
 
