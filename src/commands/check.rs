@@ -47,7 +47,8 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
     if let Some(config) = &config {
         settings = settings.with(config)?;
     }
-    settings.patience = settings.patience.min(limit);
+    // A conversation has several steps, and its question is to end in time.
+    settings.patience = settings.patience.min(limit / 3);
     settings.selectors.clone_from(&options.selector);
     if let Some(far) = &options.far {
         settings.far.clone_from(far);
