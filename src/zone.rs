@@ -2,6 +2,7 @@
 //! hold one kind of record of the reverse tree.
 
 pub mod exec;
+pub mod library;
 pub mod manual;
 pub mod powerdns;
 mod program;
@@ -56,6 +57,12 @@ pub trait Zone: Send + Sync {
         false
     }
 
+    /// The TTL that name servers show where `wanted` was written, in seconds;
+    /// `None` where the provider does as it likes.
+    fn ttl(&self, wanted: u32) -> Option<u32> {
+        Some(wanted)
+    }
+
     /// Whether a person has to do what [`Zone::set`] would.
     fn by_hand(&self) -> bool {
         false
@@ -95,11 +102,14 @@ pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zo
             let program = exec::Exec::new(fields.text("command")?, settings.text("timeout"))?;
             Ok(Arc::new(program))
         }
-        other => Err(
-            Failure::new(format!("the DNS provider `{other}` is not yet supported"))
-                .hint("use `powerdns`, `rfc2136`, `zonefile`, `exec` or `manual`")
-                .exit(Exit::Unsound),
-        ),
+        other => match library::Library::open(other, settings, dns) {
+            Some(opened) => Ok(Arc::new(opened?)),
+            None => Err(
+                Failure::new(format!("the DNS provider `{other}` is not yet supported"))
+                    .hint("`mailctl providers dns` lists those that are")
+                    .exit(Exit::Unsound),
+            ),
+        },
     }
 }
 
