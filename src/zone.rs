@@ -56,6 +56,18 @@ pub trait Zone: Send + Sync {
     fn by_hand(&self) -> bool {
         false
     }
+
+    /// Whether it finds a set by its name alone, so that nobody has to know
+    /// the apex: a hoster's API for PTR records.
+    fn apexless(&self) -> bool {
+        false
+    }
+
+    /// How long name servers take to show what was written, where that is too
+    /// long to wait for, such as `6 to 12 hours`.
+    fn slow(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A provider's own fields in mail.yaml, their secrets read. Which provider
