@@ -9,6 +9,7 @@ pub mod format;
 pub mod guess;
 pub mod load;
 pub mod places;
+mod provider;
 pub mod records;
 mod secret_refs;
 pub mod shape;
@@ -25,6 +26,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::record::Name;
+pub use provider::{Fields, Given};
 pub use word::{ForwardTo, HostName, Ipv6Wish, Rotation, SecretRef, Source, SshTarget};
 
 /// One mail server: a host, its domains, and who the outside parties are.
@@ -372,8 +374,8 @@ pub enum MtaStsMode {
 
 /// A DNS provider and its own fields. Which fields a provider takes, the
 /// catalogue says; `check` refuses the others.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, transform = provider::dns_fields)]
 pub struct Dns {
     /// The provider's id in the catalogue.
     #[schemars(example = &"powerdns")]
@@ -381,56 +383,25 @@ pub struct Dns {
     /// The zone; default: found by asking for the SOA.
     pub zone: Option<HostName>,
     /// TTL of the records, in seconds.
-    #[serde(default = "default_ttl")]
-    #[schemars(range(min = 1, max = 604_800))]
+    #[schemars(range(min = 1, max = 604_800), default = "default_ttl")]
     pub ttl: u32,
-    /// The API's address.
-    #[schemars(with = "Option<format::HttpUrl>")]
-    pub endpoint: Option<String>,
-    /// The API's token.
-    pub token: Option<SecretRef>,
-    /// PowerDNS: the server's id.
-    pub server_id: Option<String>,
-    /// RFC 2136: the primary as `host:port`.
-    #[schemars(with = "Option<format::HostPort>")]
-    pub server: Option<String>,
-    /// RFC 8945: the TSIG key's name.
-    #[schemars(with = "Option<format::TsigName>")]
-    pub key_name: Option<String>,
-    /// RFC 8945: the TSIG key, base64.
-    pub key: Option<SecretRef>,
-    /// RFC 8945: the TSIG algorithm, such as `hmac-sha256`.
-    #[schemars(with = "Option<format::TsigAlgorithm>")]
-    pub algorithm: Option<String>,
+    /// The provider's own fields.
+    #[schemars(skip)]
+    pub fields: Fields,
 }
 
-/// Who sets the reverse DNS; the fields are those of `dns`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Who sets the reverse DNS; the fields are those of the provider.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, transform = provider::ptr_fields)]
 pub struct Ptr {
     /// The provider's id in the catalogue; `manual` says what to set where.
-    #[serde(default = "manual")]
+    #[schemars(default = "manual")]
     pub provider: String,
     /// The reverse zone; default: found by asking for the SOA.
     pub zone: Option<HostName>,
-    /// The API's address.
-    #[schemars(with = "Option<format::HttpUrl>")]
-    pub endpoint: Option<String>,
-    /// The API's token.
-    pub token: Option<SecretRef>,
-    /// PowerDNS: the server's id.
-    pub server_id: Option<String>,
-    /// RFC 2136: the primary as `host:port`.
-    #[schemars(with = "Option<format::HostPort>")]
-    pub server: Option<String>,
-    /// RFC 8945: the TSIG key's name.
-    #[schemars(with = "Option<format::TsigName>")]
-    pub key_name: Option<String>,
-    /// RFC 8945: the TSIG key, base64.
-    pub key: Option<SecretRef>,
-    /// RFC 8945: the TSIG algorithm, such as `hmac-sha256`.
-    #[schemars(with = "Option<format::TsigAlgorithm>")]
-    pub algorithm: Option<String>,
+    /// The provider's own fields.
+    #[schemars(skip)]
+    pub fields: Fields,
 }
 
 impl Default for Ptr {
@@ -438,13 +409,7 @@ impl Default for Ptr {
         Self {
             provider: manual(),
             zone: None,
-            endpoint: None,
-            token: None,
-            server_id: None,
-            server: None,
-            key_name: None,
-            key: None,
-            algorithm: None,
+            fields: Fields::default(),
         }
     }
 }

@@ -4,9 +4,11 @@
 pub mod manual;
 pub mod powerdns;
 pub mod rfc2136;
+mod settings;
 mod write;
 mod writers;
 
+pub use settings::{Required, Settings, Value};
 pub use write::{add_values, remove_values, write};
 
 use std::sync::Arc;
@@ -16,7 +18,6 @@ use async_trait::async_trait;
 use crate::dns::Dns;
 use crate::failure::{Exit, Failure, Result};
 use crate::record::{Name, Rrset, RrsetKey};
-use crate::secret::Secret;
 
 /// The TTL of a set that is written without one, in seconds.
 pub const DEFAULT_TTL: u32 = 300;
@@ -70,63 +71,29 @@ pub trait Zone: Send + Sync {
     }
 }
 
-/// A provider's own fields in mail.yaml, their secrets read. Which provider
-/// takes which, the catalogue says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// The API's address.
-    pub endpoint: Option<String>,
-    /// The API's token.
-    pub token: Option<Secret>,
-    /// PowerDNS: the server's id; default `localhost`.
-    pub server_id: Option<String>,
-    /// RFC 2136: the primary as `host[:port]`.
-    pub server: Option<String>,
-    /// RFC 8945: the TSIG key's name.
-    pub key_name: Option<String>,
-    /// RFC 8945: the TSIG key, base64.
-    pub key: Option<Secret>,
-    /// RFC 8945: the TSIG algorithm; default `hmac-sha256`.
-    pub algorithm: Option<String>,
-}
-
 /// The provider with this id: the one place that knows them all.
 ///
 /// # Errors
 /// When there is no such provider yet, a field it needs is missing, or a
 /// field holds nothing it can use. Nothing is contacted.
 pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zone>> {
-    let missing = |field: &str| {
-        Failure::new(format!(
-            "the DNS provider `{provider}` needs the field `{field}`"
-        ))
-        .exit(Exit::Unsound)
-    };
+    let fields = settings.of(provider);
     match provider {
         manual::ID => Ok(Arc::new(manual::Manual::new(dns.clone()))),
         powerdns::ID => {
-            let endpoint = settings
-                .endpoint
-                .as_deref()
-                .ok_or_else(|| missing("endpoint"))?;
-            let token = settings.token.clone().ok_or_else(|| missing("token"))?;
-            let server_id = settings.server_id.as_deref().unwrap_or("localhost");
+            let (endpoint, token) = (fields.text("endpoint")?, fields.secret("token")?);
+            let server_id = settings.text("server_id").unwrap_or("localhost");
             Ok(Arc::new(powerdns::PowerDns::new(
-                endpoint, token, server_id,
+                endpoint,
+                token.clone(),
+                server_id,
             )?))
         }
         rfc2136::ID => {
-            let server = settings
-                .server
-                .as_deref()
-                .ok_or_else(|| missing("server"))?;
-            let key_name = settings
-                .key_name
-                .as_deref()
-                .ok_or_else(|| missing("key_name"))?;
-            let key = settings.key.as_ref().ok_or_else(|| missing("key"))?;
-            let algorithm = settings.algorithm.as_deref().unwrap_or("hmac-sha256");
+            let algorithm = settings.text("algorithm").unwrap_or("hmac-sha256");
+            let (key_name, key) = (fields.text("key_name")?, fields.secret("key")?);
             let tsig = rfc2136::Tsig::new(key_name, key, algorithm)?;
+            let server = fields.text("server")?;
             Ok(Arc::new(rfc2136::Rfc2136::new(server, tsig, dns.clone())?))
         }
         other => Err(

@@ -449,13 +449,11 @@ async fn a_new_keys_record_is_published_before_it_is_used_and_listed() {
         return;
     };
     let dns = Dns::new(Some(knot.dns)).expect("a resolver");
-    let settings = Settings {
-        server: Some(knot.dns.to_string()),
-        key_name: Some(knot::KEY_NAME.into()),
-        key: Some(Secret::new(knot::KEY)),
-        algorithm: Some(knot::ALGORITHM.into()),
-        ..Settings::default()
-    };
+    let settings = Settings::default()
+        .with("server", knot.dns.to_string())
+        .with("key_name", knot::KEY_NAME)
+        .with("key", Secret::new(knot::KEY))
+        .with("algorithm", knot::ALGORITHM);
     let zone = zone::open("rfc2136", &settings, &dns).expect("a provider");
     let log = Arc::new(Log::default());
     let stage = Stage::with(log, zone, knot.dns, false);

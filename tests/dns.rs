@@ -136,12 +136,10 @@ fn set(owner: &str, rtype: RType, ttl: u32, values: &[&str]) -> Rrset {
 
 /// Writes at one server only: the other one stays as it is.
 async fn write_at(server: &str, dns: &Dns, want: &Rrset) {
-    let settings = Settings {
-        server: Some(server.to_owned()),
-        key_name: Some(knot::KEY_NAME.into()),
-        key: Some(Secret::new(knot::KEY)),
-        ..Settings::default()
-    };
+    let settings = Settings::default()
+        .with("server", server)
+        .with("key_name", knot::KEY_NAME)
+        .with("key", Secret::new(knot::KEY));
     let zone = zone::open("rfc2136", &settings, dns).expect("a provider");
     let apex = name("example.test");
     let before = zone

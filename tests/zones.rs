@@ -70,11 +70,9 @@ impl World {
 
     async fn powerdns() -> Option<Self> {
         let server = PowerDnsServer::start(&zones()).await?;
-        let settings = Settings {
-            endpoint: Some(server.endpoint()),
-            token: Some(Secret::new(powerdns::API_KEY)),
-            ..Settings::default()
-        };
+        let settings = Settings::default()
+            .with("endpoint", server.endpoint())
+            .with("token", Secret::new(powerdns::API_KEY));
         Some(Self::new("powerdns", server.dns, settings, server))
     }
 
@@ -120,13 +118,11 @@ impl World {
 }
 
 fn tsig(server: SocketAddr, key_name: &str, key: &str, algorithm: &str) -> Settings {
-    Settings {
-        server: Some(server.to_string()),
-        key_name: Some(key_name.to_owned()),
-        key: Some(Secret::new(key)),
-        algorithm: Some(algorithm.to_owned()),
-        ..Settings::default()
-    }
+    Settings::default()
+        .with("server", server.to_string())
+        .with("key_name", key_name)
+        .with("key", Secret::new(key))
+        .with("algorithm", algorithm)
 }
 
 fn name(text: &str) -> Name {

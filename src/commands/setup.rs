@@ -326,18 +326,13 @@ fn zones(config: &Config, vault: &Vault, dns: &Dns) -> Result<BTreeMap<Holder, A
     let mut known: Vec<(String, Settings, Arc<dyn Zone>)> = Vec::new();
     let mut open = |kind, given: catalogue::Settings, place: &str| -> Result<Arc<dyn Zone>> {
         let filled = catalogue::filled(kind, given, &Here);
-        let secret = |secret: &Option<config::SecretRef>| {
-            secret.as_ref().map(|s| vault.secret(s)).transpose()
-        };
-        let settings = Settings {
-            endpoint: filled.endpoint.clone(),
-            token: secret(&filled.token)?,
-            server_id: filled.server_id.clone(),
-            server: filled.server.clone(),
-            key_name: filled.key_name.clone(),
-            key: secret(&filled.key)?,
-            algorithm: filled.algorithm.clone(),
-        };
+        let mut settings = Settings::default();
+        for (name, field) in filled.fields.iter() {
+            settings = match field {
+                config::Given::Text(text) => settings.with(name, text.as_str()),
+                config::Given::Secret(secret) => settings.with(name, vault.secret(secret)?),
+            };
+        }
         let same = |(provider, of, _): &&(String, Settings, _)| {
             *provider == filled.provider && *of == settings
         };

@@ -1,52 +1,57 @@
 //! Every place of the configuration that may hold a secret.
 
 use super::places::Path;
-use super::{Config, SecretRef};
+use super::{Config, Fields, SecretRef};
 
 impl Config {
     /// Every place that may hold a secret, with the path to it.
     pub fn secret_refs(&self) -> Vec<(Path, &SecretRef)> {
         let at = |steps: &[&str]| Path::of(steps.iter().copied());
-        let mut refs: Vec<(Path, Option<&SecretRef>)> = vec![
-            (at(&["host", "password"]), self.host.password.as_ref()),
-            (at(&["dns", "token"]), self.dns.token.as_ref()),
-            (at(&["dns", "key"]), self.dns.key.as_ref()),
-            (at(&["ptr", "token"]), self.ptr.token.as_ref()),
-            (at(&["ptr", "key"]), self.ptr.key.as_ref()),
-        ];
+        let mut refs: Vec<(Path, &SecretRef)> = Vec::new();
+        let password = self.host.password.as_ref();
+        refs.extend(password.map(|secret| (at(&["host", "password"]), secret)));
+        refs.extend(of_provider(&at(&["dns"]), &self.dns.fields));
+        refs.extend(of_provider(&at(&["ptr"]), &self.ptr.fields));
         for (name, domain) in &self.domains {
             let path = at(&["domains"]).then(name);
             for (local, user) in &domain.users {
-                refs.push((
-                    path.then("users").then(local).then("password"),
-                    user.password.as_ref(),
-                ));
+                let place = path.then("users").then(local).then("password");
+                refs.extend(user.password.as_ref().map(|secret| (place, secret)));
             }
             if let Some(dns) = &domain.dns {
-                refs.push((path.then("dns").then("token"), dns.token.as_ref()));
-                refs.push((path.then("dns").then("key"), dns.key.as_ref()));
+                refs.extend(of_provider(&path.then("dns"), &dns.fields));
             }
         }
-        refs.into_iter()
-            .filter_map(|(path, secret)| Some((path, secret?)))
-            .collect()
+        refs
     }
 
     /// The same, to be changed.
     pub(super) fn secret_refs_mut(&mut self) -> Vec<&mut SecretRef> {
-        let mut refs: Vec<Option<&mut SecretRef>> = vec![
-            self.host.password.as_mut(),
-            self.dns.token.as_mut(),
-            self.dns.key.as_mut(),
-            self.ptr.token.as_mut(),
-            self.ptr.key.as_mut(),
-        ];
+        let mut refs: Vec<&mut SecretRef> = Vec::new();
+        refs.extend(self.host.password.as_mut());
+        refs.extend(self.dns.fields.secrets_mut());
+        refs.extend(self.ptr.fields.secrets_mut());
         for domain in self.domains.values_mut() {
-            refs.extend(domain.users.values_mut().map(|user| user.password.as_mut()));
-            if let Some(dns) = &mut domain.dns {
-                refs.extend([dns.token.as_mut(), dns.key.as_mut()]);
-            }
+            refs.extend(
+                domain
+                    .users
+                    .values_mut()
+                    .filter_map(|u| u.password.as_mut()),
+            );
+            refs.extend(
+                domain
+                    .dns
+                    .iter_mut()
+                    .flat_map(|dns| dns.fields.secrets_mut()),
+            );
         }
-        refs.into_iter().flatten().collect()
+        refs
     }
+}
+
+fn of_provider<'a>(path: &Path, fields: &'a Fields) -> impl Iterator<Item = (Path, &'a SecretRef)> {
+    let path = path.clone();
+    fields
+        .secrets()
+        .map(move |(name, secret)| (path.then(name), secret))
 }

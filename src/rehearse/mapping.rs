@@ -6,7 +6,9 @@ use std::path::Path;
 
 use super::World;
 use super::names::far_name;
-use crate::config::{Config, Dns, HostName, Ipv6Wish, Ptr, SecretRef, Spf, SshTarget};
+use crate::config::{
+    Config, Dns, Fields, Given, HostName, Ipv6Wish, Ptr, SecretRef, Spf, SshTarget,
+};
 use crate::record::Name;
 use crate::secret::Secret;
 use crate::spf::term::Term;
@@ -95,24 +97,20 @@ pub fn mapped(config: &Config, world: &World, secrets: &Path) -> Config {
         host.gateway6 = Some(world.gateway6());
     }
     let token = SecretRef::Literal(Secret::new(world.names().token().expose()));
+    let fields = Fields::default()
+        .with("endpoint", Given::Text(world.names().endpoint()))
+        .with("token", Given::Secret(token));
     let dns = |zone: Option<&HostName>, ttl: u32| Dns {
         provider: "powerdns".into(),
         zone: zone.cloned(),
         ttl,
-        endpoint: Some(world.names().endpoint()),
-        token: Some(token.clone()),
-        server_id: None,
-        server: None,
-        key_name: None,
-        key: None,
-        algorithm: None,
+        fields: fields.clone(),
     };
     mapped.dns = dns(config.dns.zone.as_ref(), config.dns.ttl);
     mapped.ptr = Ptr {
         provider: "powerdns".into(),
-        endpoint: Some(world.names().endpoint()),
-        token: Some(token.clone()),
-        ..Ptr::default()
+        zone: None,
+        fields: fields.clone(),
     };
     for domain in mapped.domains.values_mut() {
         domain.dns = domain

@@ -15,11 +15,9 @@ async fn a_busy_api_is_asked_again_and_a_lost_answer_is_looked_after() {
         return;
     };
     let api = FaultyApi::before(server.api);
-    let settings = Settings {
-        endpoint: Some(format!("http://{}/", api.addr)),
-        token: Some(Secret::new(powerdns::API_KEY)),
-        ..Settings::default()
-    };
+    let settings = Settings::default()
+        .with("endpoint", format!("http://{}/", api.addr))
+        .with("token", Secret::new(powerdns::API_KEY));
     let world = World::new("powerdns", server.dns, settings, server);
     let want = |text: &str| set("busy.example.test", RType::Txt, 300, &[text]);
     let absent = Rrset::absent(want("").key);
@@ -63,7 +61,7 @@ async fn a_busy_api_is_asked_again_and_a_lost_answer_is_looked_after() {
 
 /// The set as the API shows it, after a change made through it by hand.
 async fn by_hand(world: &World, change: Option<Value>) -> Value {
-    let endpoint = world.settings.endpoint.as_deref().expect("an endpoint");
+    let endpoint = world.settings.text("endpoint").expect("an endpoint");
     let url = format!("{endpoint}/api/v1/servers/localhost/zones/{APEX}.");
     let client = reqwest::Client::builder()
         .no_proxy()

@@ -25,30 +25,22 @@ async fn powerdns_errors_say_what_to_do() {
         return;
     };
     let wrong = "wrong-token-of-the-test";
-    let token = Settings {
-        token: Some(Secret::new(wrong)),
-        ..world.settings.clone()
-    };
+    let token = world.settings.clone().with("token", Secret::new(wrong));
     let why = refusal(&world, &token).await;
     assert!(
         why.contains("token is refused") && why.contains("PDNS_API_KEY"),
         "{why}"
     );
     assert!(!why.contains(wrong), "{why}");
-    let other = Settings {
-        server_id: Some("elsewhere".into()),
-        ..world.settings.clone()
-    };
+    let other = world.settings.clone().with("server_id", "elsewhere");
     let why = refusal(&world, &other).await;
     assert!(
         why.contains("`elsewhere`") && why.contains("example.test"),
         "{why}"
     );
     let closed = SocketAddr::new(world.addr.ip(), 9);
-    let nobody = Settings {
-        endpoint: Some(format!("http://user:hidden@{closed}")),
-        ..world.settings.clone()
-    };
+    let endpoint = format!("http://user:hidden@{closed}");
+    let nobody = world.settings.clone().with("endpoint", endpoint);
     let why = refusal(&world, &nobody).await;
     assert!(
         why.contains(&closed.to_string()) && why.contains("endpoint") && !why.contains("hidden"),
@@ -77,46 +69,17 @@ async fn tsig_refusals(world: Option<World>) {
     let Some(world) = world else { return };
     let good = &world.settings;
     let wrong_key = "d3JvbmctdHNpZy1rZXktb2YtdGhlLXRlc3Q=";
-    let why = refusal(
-        &world,
-        &Settings {
-            key: Some(Secret::new(wrong_key)),
-            ..good.clone()
-        },
-    )
-    .await;
+    let why = refusal(&world, &good.clone().with("key", Secret::new(wrong_key))).await;
     assert!(
         why.contains("BADSIG") && why.contains("RFC2136_TSIG_KEY") && !why.contains(wrong_key),
         "{why}"
     );
-    let why = refusal(
-        &world,
-        &Settings {
-            key_name: Some("nobody".into()),
-            ..good.clone()
-        },
-    )
-    .await;
+    let why = refusal(&world, &good.clone().with("key_name", "nobody")).await;
     assert!(why.contains("BADKEY") && why.contains("`nobody`"), "{why}");
-    let algorithm = Some("hmac-sha384".to_owned());
-    let why = refusal(
-        &world,
-        &Settings {
-            algorithm,
-            ..good.clone()
-        },
-    )
-    .await;
+    let why = refusal(&world, &good.clone().with("algorithm", "hmac-sha384")).await;
     assert!(why.contains("BADKEY") && why.contains("algorithm"), "{why}");
     let closed = SocketAddr::new(world.addr.ip(), 9);
-    let why = refusal(
-        &world,
-        &Settings {
-            server: Some(closed.to_string()),
-            ..good.clone()
-        },
-    )
-    .await;
+    let why = refusal(&world, &good.clone().with("server", closed.to_string())).await;
     assert!(
         why.contains(&closed.to_string()) && why.contains("does not accept"),
         "{why}"

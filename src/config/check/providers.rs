@@ -35,7 +35,7 @@ fn provider(f: &mut Findings<'_>, kind: Kind, given: Settings, path: &Path) {
         unknown(f, kind, id, &path.then("provider"));
         return;
     };
-    for name in given.given() {
+    for name in given.fields.names() {
         if !entry.fields.iter().any(|field| field.name == name) {
             let known: Vec<&str> = entry
                 .fields
@@ -43,7 +43,7 @@ fn provider(f: &mut Findings<'_>, kind: Kind, given: Settings, path: &Path) {
                 .map(|field| field.name.as_str())
                 .collect();
             let (message, help) = match guess(name, known.iter().copied()) {
-                Some(meant) if !given.given().contains(&meant) => (
+                Some(meant) if !given.fields.has(meant) => (
                     format!("the provider `{id}` has no field `{name}`, did you mean `{meant}`?"),
                     String::new(),
                 ),
@@ -61,8 +61,7 @@ fn provider(f: &mut Findings<'_>, kind: Kind, given: Settings, path: &Path) {
     }
     let filled = catalogue::filled(kind, given.clone(), f.around);
     for field in entry.fields.iter().filter(|field| field.required) {
-        if !filled.given().contains(&field.name.as_str()) && f.places.whole(&path.then(&field.name))
-        {
+        if !filled.fields.has(&field.name) && f.places.whole(&path.then(&field.name)) {
             let say = match &field.example {
                 Some(example) => format!("{}: {example}", field.name),
                 None => format!("{}: env:{}", field.name, field.env),

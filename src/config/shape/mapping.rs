@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::super::format;
 use super::super::guess::guess;
 use super::super::places::Path;
-use super::super::tree::{Key, Node};
+use super::super::provider::TAKEN_BY;
+use super::super::tree::{Key, Kind, Node};
 use super::Walk;
 use super::schema::{Choice, Field, Schema};
 use super::wording::{is_norway, norway, unknown};
@@ -21,6 +22,7 @@ impl Walk<'_> {
     ) -> Value {
         let mut read = Map::new();
         let mut seen: Vec<(String, &Key)> = Vec::new();
+        let known = known(entries, choice);
         for (key, node) in entries {
             let name = self.schema.canonical(choice, &key.text);
             let at = path.then(&name);
@@ -30,7 +32,7 @@ impl Walk<'_> {
                 continue;
             }
             seen.push((name.clone(), key));
-            if let Some(field) = self.entry(key, node, choice, &at)
+            if let Some(field) = self.entry(key, node, choice, &known, &at)
                 && let Some(value) = self.value(node, &field, &at)
             {
                 read.insert(name, value);
@@ -68,6 +70,7 @@ impl Walk<'_> {
         key: &Key,
         node: &Node,
         choice: &Choice<'c>,
+        known: &[&str],
         at: &Path,
     ) -> Option<Field<'c>>
     where
@@ -79,7 +82,7 @@ impl Walk<'_> {
                 Some(property) => return Some(Schema::field_of(self.schema.whole, property)),
                 None => {
                     self.hide_if_named_so(&key.text, node);
-                    self.stranger(&key.text, properties, at)
+                    self.stranger(&key.text, known, at)
                 }
             },
             Choice::Map {
@@ -100,8 +103,7 @@ impl Walk<'_> {
     }
 
     /// A field that is not known here: misspelt, or at home elsewhere.
-    fn stranger(&self, name: &str, properties: &Map<String, Value>, at: &Path) -> Diagnostic {
-        let known: Vec<&str> = properties.keys().map(String::as_str).collect();
+    fn stranger(&self, name: &str, known: &[&str], at: &Path) -> Diagnostic {
         let here = at.parent().unwrap_or_default().to_string();
         let home = self
             .schema
@@ -116,7 +118,7 @@ impl Walk<'_> {
                 "" => format!("`{name}` stands at the top level of the file"),
                 home => format!("`{name}` belongs under `{home}`"),
             }),
-            _ => unknown("field", name, "", &known),
+            _ => unknown("field", name, "", known),
         }
     }
 
@@ -170,4 +172,34 @@ impl Walk<'_> {
             meaning.map(|meaning| format!("`{name}`: {}{example}", meaning.trim_end_matches('.')));
         self.note(mistake, path, None);
     }
+}
+
+/// The fields that may stand in a mapping: of all providers' fields, where the
+/// provider is known, only its own.
+fn known<'c>(entries: &[(Key, Node)], choice: &Choice<'c>) -> Vec<&'c str> {
+    let Choice::Struct { properties, .. } = choice else {
+        return Vec::new();
+    };
+    let provider = entries.iter().find_map(|(key, node)| match &node.kind {
+        Kind::Scalar { text, .. } if key.text == "provider" => Some(text.as_str()),
+        _ => None,
+    });
+    let takers = |property: &Value| -> Vec<String> {
+        let takers = property.get(TAKEN_BY).and_then(Value::as_array);
+        let ids = takers.into_iter().flatten().filter_map(Value::as_str);
+        ids.map(str::to_owned).collect()
+    };
+    let known_here = properties
+        .values()
+        .any(|p| takers(p).iter().any(|id| Some(id.as_str()) == provider));
+    properties
+        .iter()
+        .filter(|(_, property)| {
+            let takers = takers(property);
+            !known_here
+                || takers.is_empty()
+                || takers.iter().any(|id| Some(id.as_str()) == provider)
+        })
+        .map(|(name, _)| name.as_str())
+        .collect()
 }

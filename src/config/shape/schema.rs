@@ -3,13 +3,21 @@
 use serde_json::{Map, Value};
 
 use super::super::guess::one_of;
+use super::super::provider::TAKEN_BY;
 use super::super::word::HostName;
 
 /// A whole schema with its definitions.
 pub(super) struct Schema<'s> {
     pub whole: &'s Value,
-    /// Every field's name, with the path of the mapping that it belongs to.
-    homes: Vec<(String, String)>,
+    homes: Vec<Home>,
+}
+
+/// A field and the mapping that it belongs to.
+struct Home {
+    field: String,
+    path: String,
+    /// Whether only some providers have it.
+    of_provider: bool,
 }
 
 /// What may stand at one place.
@@ -53,8 +61,8 @@ impl<'s> Schema<'s> {
     pub fn new(whole: &'s Value) -> Self {
         let mut homes = Vec::new();
         collect_homes(whole, whole, "", &mut homes);
-        // The shortest path is the likeliest home.
-        homes.sort_by_key(|(_, path)| path.matches('.').count());
+        // The shortest path is the likeliest home, that of a provider's own field the least likely.
+        homes.sort_by_key(|home| (home.of_provider, home.path.matches('.').count()));
         Self { whole, homes }
     }
 
@@ -80,8 +88,8 @@ impl<'s> Schema<'s> {
     pub fn homes(&self, name: &str) -> Vec<String> {
         self.homes
             .iter()
-            .filter(|(field, _)| field == name)
-            .map(|(_, path)| path.clone())
+            .filter(|home| home.field == name)
+            .map(|home| home.path.clone())
             .collect()
     }
 
@@ -200,7 +208,7 @@ fn words(target: &Value) -> Vec<&str> {
     own.filter_map(Value::as_str).chain(described).collect()
 }
 
-fn collect_homes(whole: &Value, schema: &Value, path: &str, homes: &mut Vec<(String, String)>) {
+fn collect_homes(whole: &Value, schema: &Value, path: &str, homes: &mut Vec<Home>) {
     let below = |step: &str| {
         if path.is_empty() {
             step.to_owned()
@@ -212,7 +220,11 @@ fn collect_homes(whole: &Value, schema: &Value, path: &str, homes: &mut Vec<(Str
         match choice {
             Choice::Struct { properties, .. } => {
                 for (name, property) in properties {
-                    homes.push((name.clone(), path.to_owned()));
+                    homes.push(Home {
+                        field: name.clone(),
+                        path: path.to_owned(),
+                        of_provider: property.get(TAKEN_BY).is_some(),
+                    });
                     collect_homes(whole, property, &below(name), homes);
                 }
             }
