@@ -10,23 +10,22 @@ mod search;
 pub mod template;
 mod xml;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use self::api::{Api, Family, Route};
+use self::api::{Family, Route};
 use self::auth::Auth;
 pub use self::link::Pace;
 use self::link::{Link, Refusal};
 use self::search::follow;
 use self::template::Vars;
+use crate::catalogue::{Entry, Field};
 use crate::failure::{Exit, Failure, Result};
 use crate::record::{Name, RType, Rrset, RrsetKey};
-use crate::secret::Secret;
-use crate::zone::Zone;
+use crate::zone::{self, Settings, Zone};
 
 /// How often a change is tried while the API is busy.
 const WRITES: u32 = 4;
@@ -34,15 +33,6 @@ const WRITES: u32 = 4;
 const FORWARD_WITHIN: u32 = 600;
 /// The first and the longest pause meanwhile, in seconds.
 const FORWARD_PAUSES: (u32, u32) = (5, 30);
-
-/// A provider's fields in mail.yaml, as pages name them.
-#[derive(Clone, Debug, Default)]
-pub struct Fields {
-    /// Those that anybody may see.
-    pub plain: BTreeMap<String, String>,
-    /// Those that nobody may.
-    pub secret: BTreeMap<String, Secret>,
-}
 
 /// One account at one hoster.
 pub struct Rest {
@@ -67,35 +57,59 @@ struct State<'a> {
 }
 
 impl Rest {
-    /// An account with these fields. Nothing is contacted.
+    /// An account with these fields, at the hoster of an entry that has an API. Nothing is contacted.
     ///
     /// # Errors
-    /// When a field is missing that the API's address needs.
-    pub fn new(id: &str, title: &str, api: &Api, fields: &Fields, pace: Pace) -> Result<Self> {
-        let value = |(name, value): (&String, &String)| (name.clone(), Value::from(value.clone()));
-        let vars: Vars = fields.plain.iter().map(value).collect();
-        let mut all = vars.clone();
-        let secrets = fields.secret.iter();
-        all.extend(secrets.map(|(name, value)| (name.clone(), value.expose().into())));
-        let base = fields.plain.get("endpoint").unwrap_or(&api.base);
+    /// When a field is missing, or the entry has no API.
+    pub fn open(entry: &Entry, settings: &Settings, pace: Pace) -> Result<Self> {
+        let id = entry.id.as_str();
+        let Some(api) = &entry.api else {
+            return Err(Failure::new(format!("the PTR provider `{id}` has no API")));
+        };
+        let required = settings.of(id);
+        for field in entry.fields.iter().filter(|field| field.required) {
+            if field.secret {
+                required.secret(&field.name)?;
+            } else {
+                required.text(&field.name)?;
+            }
+        }
+        let mut fields = Vars::new();
+        for field in &entry.fields {
+            fields.extend(field.default.iter().map(|d| (field.name.clone(), d.as_str().into())));
+        }
+        let mut vars = fields.clone();
+        for (name, value) in settings.iter() {
+            match value {
+                zone::Value::Text(text) => {
+                    vars.insert(name.to_owned(), text.as_str().into());
+                    fields.insert(name.to_owned(), text.as_str().into());
+                }
+                zone::Value::Secret(secret) => {
+                    fields.insert(name.to_owned(), secret.expose().into());
+                }
+            }
+        }
+        let base = settings.text("endpoint").unwrap_or(&api.base);
         let base = template::text(base, &vars).map_err(|name| {
-            Failure::new(format!("the PTR provider `{id}` needs the field `{name}`"))
+            Failure::new(format!("the provider `{id}` needs the field `{name}`"))
                 .exit(Exit::Unsound)
         })?;
-        let names: Vec<String> = fields.secret.keys().map(|name| format!("`{name}`")).collect();
+        let secret = |field: &&Field| field.secret;
+        let secret = entry.fields.iter().filter(secret);
+        let names: Vec<String> = secret
+            .map(|field| format!("`{}` (else {})", field.name, field.env))
+            .collect();
         Ok(Self {
             id: id.to_owned(),
             link: Link {
-                title: title.to_owned(),
+                title: entry.title.clone(),
                 base: base.trim_end_matches('/').to_owned(),
-                auth: Auth::new(api.auth.clone(), all),
+                auth: Auth::new(api.auth.clone(), fields),
                 headers: api.headers.clone(),
                 answers: api.answers.clone(),
-                secrets: fields.secret.values().cloned().collect(),
-                credentials: format!(
-                    "look at {} below `ptr` in mail.yaml, or at the environment variables that stand in: `mailctl providers ptr {id}`",
-                    names.join(" and ")
-                ),
+                secrets: settings.secrets().cloned().collect(),
+                credentials: format!("look at {} below `ptr` in mail.yaml", names.join(" and ")),
                 pace,
                 client: OnceCell::new(),
             },

@@ -15,9 +15,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::catalogue;
 use crate::dns::Dns;
 use crate::failure::{Exit, Failure, Result};
 use crate::record::{Name, Rrset, RrsetKey};
+use crate::rest;
 
 /// The TTL of a set that is written without one, in seconds.
 pub const DEFAULT_TTL: u32 = 300;
@@ -101,6 +103,19 @@ pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zo
                 .hint("use `powerdns`, `rfc2136` or `manual`")
                 .exit(Exit::Unsound),
         ),
+    }
+}
+
+/// The same for a provider of PTR records, which may be a hoster's API.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_ptr(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zone>> {
+    match catalogue::ptr(provider) {
+        Some(entry) if entry.api.is_some() => {
+            Ok(Arc::new(rest::Rest::open(entry, settings, rest::Pace::default())?))
+        }
+        _ => open(provider, settings, dns),
     }
 }
 
