@@ -205,17 +205,18 @@ impl Link {
                 again = false;
                 continue;
             }
-            return self.read(answer, step).await;
+            return self.read(answer, step, &proven).await;
         }
     }
 
-    async fn read(&self, answer: Response, step: &Step) -> Result<Value, Refusal> {
+    async fn read(&self, answer: Response, step: &Step, asked: &Request) -> Result<Value, Refusal> {
         let status = answer.status();
         let header = |name: &str| answer.headers().get(name)?.to_str().ok()?.trim().parse().ok();
         let after: Option<u32> = header("retry-after");
         let text = answer.text().await.map_err(|e| self.silent(e))?;
         if !status.is_success() {
-            return Err(self.refused(status, after, &text, step));
+            let why = self.reason(&text, asked);
+            return Err(self.refused(status, after, &text, &why, step));
         }
         if text.trim().is_empty() {
             return Ok(Value::Null);
@@ -233,17 +234,21 @@ impl Link {
         })
     }
 
-    fn refused(&self, status: StatusCode, after: Option<u32>, text: &str, step: &Step) -> Refusal {
+    fn refused(
+        &self,
+        status: StatusCode,
+        after: Option<u32>,
+        text: &str,
+        why: &str,
+        step: &Step,
+    ) -> Refusal {
         let said = text.to_lowercase();
         let fits = |rule: &&Rule| {
             let says = rule.says.as_ref();
             rule.status == status.as_u16() && says.is_none_or(|s| said.contains(&s.to_lowercase()))
         };
         let rule = step.answers.iter().chain(&self.answers).find(fits);
-        let complaint = || {
-            let why = self.reason(text);
-            Failure::new(format!("{} answers {status}: {why}", self.place()))
-        };
+        let complaint = || Failure::new(format!("{} answers {status}: {why}", self.place()));
         match rule.map_or_else(|| meaning(status), |rule| Some(rule.means)) {
             Some(Meaning::NotSet) => Refusal::NotSet,
             Some(Meaning::NotYours) => Refusal::NotYours,
@@ -255,9 +260,8 @@ impl Link {
             Some(Meaning::Busy) => Refusal::Busy(complaint(), after),
             Some(Meaning::Refused) => Refusal::Final(
                 Failure::new(format!(
-                    "the credentials are refused by {} ({status}): {}",
-                    self.place(),
-                    self.reason(text)
+                    "the credentials are refused by {} ({status}): {why}",
+                    self.place()
                 ))
                 .hint(&self.credentials),
             ),
@@ -279,11 +283,12 @@ impl Link {
     }
 
     /// The words of an error, short and without secrets.
-    fn reason(&self, text: &str) -> String {
+    fn reason(&self, text: &str, asked: &Request) -> String {
         let read = serde_json::from_str(text).ok().or_else(|| xml::json(text).ok());
         let mut words = read.as_ref().and_then(words).unwrap_or_else(|| text.trim().to_owned());
-        for secret in self.secrets.iter().filter(|secret| !secret.expose().is_empty()) {
-            words = words.replace(secret.expose(), "[secret]");
+        let secrets = self.secrets.iter().map(Secret::expose);
+        for secret in secrets.chain(asked.proofs()).filter(|secret| !secret.is_empty()) {
+            words = words.replace(secret, "[secret]");
         }
         words.chars().filter(|c| !c.is_control()).take(300).collect()
     }

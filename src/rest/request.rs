@@ -41,6 +41,13 @@ impl Request {
         }
     }
 
+    /// The words that prove who sends it, such as a short-lived token.
+    pub fn proofs(&self) -> impl Iterator<Item = &str> {
+        let values = self.headers.iter().map(|(_, value)| value);
+        let secret = values.filter(|value| value.is_sensitive());
+        secret.filter_map(|value| value.to_str().ok()?.rsplit(' ').next())
+    }
+
     /// For the client to send.
     ///
     /// # Errors
