@@ -35,3 +35,38 @@ pub(super) fn sign(request: &mut Request, key: &str, secret: &str, time: i64) {
     );
     request.secret_header("Authorization", proof);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The signatures were computed with another program.
+    #[test]
+    fn the_signature_is_over_path_body_and_query() {
+        for (method, path, body, expected) in [
+            (
+                "GET",
+                "/v2/instance?ip-address=203.0.113.7",
+                "",
+                "credential=key,signed-query-args=ip-address,expires=1700000600,signature=8lilHG8DrJAFkhNnLX33xFyw6kgnlMGYfJ8v8zeOlnk=",
+            ),
+            (
+                "POST",
+                "/v2/reverse-dns/instance/i",
+                "{\"a\":1}",
+                "credential=key,expires=1700000600,signature=Y2ptas9K4xwOvOkMLncpKt+DLoFrFdTCrtCzAeS6Oxg=",
+            ),
+        ] {
+            let url = format!("https://api-ch-gva-2.exoscale.com{path}");
+            let mut request = Request {
+                method: method.parse().expect("a method"),
+                url: url.parse().expect("an address"),
+                headers: Vec::new(),
+                body: body.into(),
+            };
+            sign(&mut request, "key", "secret", 1_700_000_000);
+            let proof = request.headers[0].1.to_str().expect("text").to_owned();
+            assert_eq!(proof, format!("EXO2-HMAC-SHA256 {expected}"));
+        }
+    }
+}

@@ -34,3 +34,25 @@ pub(super) fn sign(request: &mut Request, application: &str, secret: &str, consu
     request.secret_header("X-Ovh-Timestamp", time.to_string());
     request.secret_header("X-Ovh-Signature", format!("$1${signature}"));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_over_all_of_the_request() {
+        let mut request = Request {
+            method: reqwest::Method::POST,
+            url: "https://eu.api.ovh.com/1.0/ip/203.0.113.7%2F32/reverse"
+                .parse()
+                .expect("an address"),
+            headers: Vec::new(),
+            body: "{\"a\":1}".into(),
+        };
+        sign(&mut request, "app", "secret", "consumer", 1_700_000_000);
+        // Computed with another program.
+        let proof = request.headers.last().map(|(_, value)| value);
+        let expected = "$1$9bdcc78d94c72954efbeec424a157f2fd9b79ef5";
+        assert_eq!(proof.and_then(|value| value.to_str().ok()), Some(expected));
+    }
+}

@@ -66,3 +66,34 @@ fn mac(key: &[u8], text: &str) -> Vec<u8> {
         .as_ref()
         .to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    /// `post-x-www-form-urlencoded` of AWS's own test suite.
+    #[test]
+    fn the_signature_is_that_of_the_test_suite() {
+        let mut request = Request {
+            method: reqwest::Method::POST,
+            url: "https://example.amazonaws.com/".parse().expect("an address"),
+            headers: Vec::new(),
+            body: "Param1=value1".into(),
+        };
+        let kind = "application/x-www-form-urlencoded";
+        request.header("content-type", kind).expect("a header");
+        let key = Key {
+            service: "service",
+            region: "us-east-1",
+            id: "AKIDEXAMPLE",
+            secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+        };
+        sign(&mut request, &key, datetime!(2015-08-30 12:36:00 UTC)).expect("signed");
+        let proof = request.headers.last().map(|(_, value)| value);
+        let proof = proof.and_then(|value| value.to_str().ok()).expect("a proof");
+        let expected = "Signature=ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a";
+        assert!(proof.ends_with(expected), "{proof}");
+    }
+}
