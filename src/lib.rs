@@ -12,6 +12,7 @@ pub mod check;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod danger;
 pub mod diagnostic;
 pub mod dkim;
 pub mod dmarc;

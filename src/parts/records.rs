@@ -1,6 +1,7 @@
 //! The records of host and domains, in the order in which they become true:
 //! addresses, then PTR; SPF, DKIM, DMARC; MX last, when somebody answers.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::{Wish, dkim};
@@ -77,7 +78,25 @@ pub fn sets(wish: &Wish) -> Vec<RrsetWish> {
     for (name, domain) in &wish.config.domains {
         sets.extend(of_domain(wish, &name.0, domain));
     }
+    mark_mail(wish, &mut sets);
     sets
+}
+
+/// Marks what mail flows through: each MX, and the addresses of the host and
+/// of every name that an MX leads to.
+fn mark_mail(wish: &Wish, sets: &mut [RrsetWish]) {
+    let of_mx = sets.iter().filter(|set| set.key.rtype == RType::Mx);
+    let targets = of_mx.flat_map(|set| &set.values);
+    let targets = targets.filter_map(|value| Name::parse(value.rsplit(' ').next()?).ok());
+    let mut names: BTreeSet<Name> = targets.collect();
+    names.insert(wish.config.host_name().clone());
+    for set in sets {
+        set.mail = match set.key.rtype {
+            RType::Mx => true,
+            RType::A | RType::Aaaa => names.contains(&set.key.name),
+            _ => false,
+        };
+    }
 }
 
 /// Adds them to what is wished for.
