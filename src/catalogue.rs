@@ -50,6 +50,13 @@ pub struct Entry {
     pub api: Option<Api>,
 }
 
+impl Entry {
+    /// Whether setting a PTR record there renames the machine.
+    pub fn renames(&self) -> bool {
+        self.api.as_ref().is_some_and(|api| api.renames)
+    }
+}
+
 /// A provider's own field.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -102,6 +109,7 @@ const PAGES: &[(Kind, &str, &str)] = pages! {
     Ptr "aws-ec2" "ptr/aws-ec2.yaml";
     Ptr "azure" "ptr/azure.yaml";
     Ptr "contabo" "ptr/contabo.yaml";
+    Ptr "digitalocean" "ptr/digitalocean.yaml";
     Ptr "exoscale" "ptr/exoscale.yaml";
     Ptr "google-compute" "ptr/google-compute.yaml";
     Ptr "hetzner-cloud" "ptr/hetzner-cloud.yaml";
@@ -165,7 +173,7 @@ const LATER_DNS: &[&str] = &[
 ];
 
 /// PTR providers that have an id, but no implementation yet.
-const LATER_PTR: &[&str] = &["digitalocean"];
+const LATER_PTR: &[&str] = &[];
 
 static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     // A page that cannot be read is left out here; a test names it.

@@ -27,9 +27,9 @@ pub struct Api {
     /// How long name servers take to show a change, where that is too long to wait for.
     #[serde(default)]
     pub slow: Option<String>,
-    /// What sort of danger a change is, where it changes more than a record.
+    /// Whether setting a record renames the machine.
     #[serde(default)]
-    pub danger: Option<String>,
+    pub renames: bool,
     /// The ways to an address; the first that knows it counts.
     pub routes: Vec<Route>,
 }

@@ -299,6 +299,32 @@ pub static HOSTERS: &[Hoster] = &[
         answer: azure,
         ..BASE
     },
+    Hoster {
+        id: "digitalocean",
+        resets: (false, false),
+        answer: |world, asked| {
+            let droplet = |world: &World, id: u32, ip: &str| {
+                let list: Vec<Value> = own(world, &[ip]).iter().map(|ip| json!({"ip_address": ip, "type": "public"})).collect();
+                let (v4, v6) = if ip == V4 { (list, Vec::new()) } else { (Vec::new(), list) };
+                json!({"id": id, "name": world.ptr(ip).as_str().unwrap_or_default(), "networks": {"v4": v4, "v6": v6}})
+            };
+            let action = |state: &str| json!({"action": {"id": 5, "status": state}});
+            route!(asked,
+                "GET" ["v2", "droplets"] => if asked.query.get("page").is_some_and(|page| page == "2") {
+                    ok(json!({"droplets": [droplet(world, 6, V6)], "links": {}, "meta": {"total": 2}}))
+                } else {
+                    ok(json!({"droplets": [droplet(world, 4, V4)], "links": {"pages": {"next": "/v2/droplets?per_page=200&page=2"}}, "meta": {"total": 2}}))
+                },
+                "POST" ["v2", "droplets", id, "actions"] => {
+                    world.write(if *id == "4" { V4 } else { V6 }, asked.at("/name"));
+                    world.unfinished = 1;
+                    status(201, action("in-progress"))
+                },
+                "GET" ["v2", "actions", "5"] => ok(action(world.state("in-progress", "completed"))),
+            )
+        },
+        ..BASE
+    },
 ];
 
 fn hetzner_cloud(world: &mut World, asked: &Asked) -> Answer {
