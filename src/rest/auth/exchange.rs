@@ -63,6 +63,10 @@ pub(super) async fn token(
         Failure::new(format!("{place} gives no token: it does not answer")).because(e.without_url())
     })?;
     let status = answer.status();
+    if status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS {
+        return Err(Failure::new(format!("{place} gives no token now ({status})"))
+            .hint("run this again in a few minutes"));
+    }
     if !status.is_success() {
         // Its text may repeat what was sent.
         return Err(
