@@ -2,6 +2,7 @@
 //! (RFC 6409, RFC 8314), and delivering from outside without one (RFC 5321).
 
 mod refusal;
+mod trust;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,12 +11,14 @@ use std::time::Duration;
 use mail_send::smtp::message::Parameters;
 use mail_send::{Credentials, SmtpClient, SmtpClientBuilder};
 use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 pub use self::refusal::Refusal;
+use self::trust::Known;
 use crate::failure::{Context, Failure, Result};
 use crate::secret::Secret;
 
@@ -66,11 +69,49 @@ impl Service {
         ehlo: &str,
         roots: Arc<RootCertStore>,
     ) -> Result<Self> {
+        Self::knowing(address, name, ehlo, roots, Vec::new())
+    }
+
+    /// Trusts what `roots` lead to, and the server that has one of these very
+    /// certificates, whoever issued it and whatever name it is for.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn knowing(
+        address: IpAddr,
+        name: &str,
+        ehlo: &str,
+        roots: Arc<RootCertStore>,
+        certificates: Vec<CertificateDer<'static>>,
+    ) -> Result<Self> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = Known::new(provider.clone(), roots, certificates);
+        Self::verified_by(address, name, ehlo, provider, verifier)
+    }
+
+    /// Takes any certificate, as servers do that deliver mail (RFC 7435): only
+    /// for what is no secret.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn opportunistic(address: IpAddr, name: &str, ehlo: &str) -> Result<Self> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = Known::anyone(provider.clone());
+        Self::verified_by(address, name, ehlo, provider, verifier)
+    }
+
+    fn verified_by(
+        address: IpAddr,
+        name: &str,
+        ehlo: &str,
+        provider: Arc<CryptoProvider>,
+        verifier: Known,
+    ) -> Result<Self> {
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .context("TLS cannot be set up")?
-            .with_root_certificates(roots)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         Ok(Self {
             address,

@@ -14,6 +14,7 @@ pub mod forwarding;
 pub mod inbound;
 pub mod letters;
 mod loopback;
+pub mod own;
 pub mod person;
 pub mod post;
 mod received;
@@ -22,6 +23,7 @@ pub mod submitted;
 
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use tokio::task::block_in_place;
 
 use self::addresses::Addresses;
@@ -97,6 +99,8 @@ pub struct Trial<'a> {
     pub outside: &'a Outside,
     /// The server.
     pub remote: &'a dyn Remote,
+    /// The certificate that the server has; passwords are given to whoever has that one, too.
+    pub certificate: Vec<CertificateDer<'static>>,
     /// Where test messages go; the lock that is held takes them away.
     pub addresses: &'a Addresses,
     /// People that get a message.

@@ -157,9 +157,6 @@ fn main() -> ExitCode {
             "terminal::after_ctrl_c_a_rehearsal_leaves_nothing",
             terminal::after_ctrl_c_a_rehearsal_leaves_nothing,
         ),
-        trial("worlds::of_names", worlds::of_names),
-        trial("worlds::of_policies", worlds::of_policies),
-        trial("worlds::of_servers", worlds::of_servers),
         trial(
             "test::mail_is_sent_and_judged_as_a_receiver_would",
             test::mail_is_sent_and_judged_as_a_receiver_would,
@@ -168,6 +165,9 @@ fn main() -> ExitCode {
             "test::killed_at_any_moment_no_test_address_stays",
             test::killed_at_any_moment_no_test_address_stays,
         ),
+        trial("worlds::of_names", worlds::of_names),
+        trial("worlds::of_policies", worlds::of_policies),
+        trial("worlds::of_servers", worlds::of_servers),
         // Run by `make record`.
         trial("record::record_debian_12", record::record_debian_12).with_ignored_flag(true),
         trial("record::record_debian_13", record::record_debian_13).with_ignored_flag(true),

@@ -89,14 +89,11 @@ fn compare(lab: &Lab, domains: &[String]) -> Vec<String> {
     for other in &samples[1..] {
         table.against(&samples[0], other, None);
     }
-    let took = samples[1].median().as_secs_f64();
-    let goal = format!("≤ {AT_MOST} s");
-    table.value(
-        samples[1].name,
-        format!("{took:.2} s"),
-        &goal,
-        took <= AT_MOST,
-    );
+    if domains.len() == MANY {
+        let took = samples[1].median().as_secs_f64();
+        let goal = format!("≤ {AT_MOST} s");
+        table.value("that is", format!("{took:.2} s"), &goal, took <= AT_MOST);
+    }
     table.end()
 }
 

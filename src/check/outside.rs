@@ -28,6 +28,10 @@ pub struct Settings {
     pub ehlo: String,
     /// Trust anchors beside the platform's, for private authorities.
     pub roots: Vec<CertificateDer<'static>>,
+    /// Whether mail.yaml's authority is a private one whose root is not known
+    /// here: `certificates.root` is the anchor of its directory, which may be
+    /// another than that of what it issues.
+    pub private: bool,
     /// Selectors that are looked for where nobody says which ones a domain uses.
     pub selectors: Vec<String>,
     /// A mail server far away, `host` or `host:port`: what tells a closed port
@@ -58,12 +62,23 @@ impl Settings {
             patience: Duration::from_secs(10),
             ehlo: ehlo.unwrap_or_else(|| "mailctl.invalid".into()),
             roots: Vec::new(),
+            private: false,
             selectors: Vec::new(),
             far: FAR.into(),
             blocklists: None,
             rdap: RDAP.into(),
             now,
         }
+    }
+
+    /// With trust anchors that somebody gives.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn trusting(mut self, anchors_in: &Path) -> Result<Self> {
+        self.roots.extend(anchors(anchors_in)?);
+        self.private = false;
+        Ok(self)
     }
 
     /// With what mail.yaml says.
@@ -81,6 +96,7 @@ impl Settings {
         self.blocklists.clone_from(&wish.blocklists);
         if let Some(root) = &config.certificates.root {
             self.roots.extend(anchors(root)?);
+            self.private = true;
         }
         Ok(self)
     }

@@ -2,7 +2,7 @@
 //! every other question would find wrong about the domain.
 
 use futures_util::future::join_all;
-use hickory_proto::op::ResponseCode;
+use hickory_proto::op::{Metadata, ResponseCode};
 use hickory_proto::rr::RecordType;
 
 use super::blocklist::asking::{Answer, Subject, fitness};
@@ -10,6 +10,7 @@ use super::blocklist::lists::{Listed, lists};
 use super::outside::Looked;
 use super::view::View;
 use super::{Aspect, Finding, Question};
+use crate::dns::mnemonic;
 use crate::record::{Name, RType};
 
 /// The question.
@@ -69,8 +70,8 @@ async fn ask(view: &View) -> Vec<Finding> {
     )];
     if answering {
         let validated = root
-            .map(|message| message.metadata.authentic_data)
-            .map_err(|e| e.chain());
+            .map_err(|e| e.chain())
+            .and_then(|root| authentic(&root.metadata));
         findings.push(invents(&subject, invented));
         findings.push(validates(&subject, validated));
         findings.push(asks_lists(&subject, &lists));
@@ -134,6 +135,14 @@ fn invents(subject: &str, answer: Looked) -> Finding {
     }
 }
 
+/// Whether an answer was validated; some set the bit in a refusal, too.
+fn authentic(answer: &Metadata) -> Result<bool, String> {
+    match answer.response_code {
+        ResponseCode::NoError => Ok(answer.authentic_data),
+        code => Err(format!("the resolver answers {}", mnemonic(code))),
+    }
+}
+
 fn validates(subject: &str, root_is_authentic: Result<bool, String>) -> Finding {
     let about = DNSSEC.of(subject);
     match root_is_authentic {
@@ -185,6 +194,8 @@ fn asks_lists(subject: &str, lists: &[(String, Answer)]) -> Finding {
 mod tests {
     use std::sync::Arc;
 
+    use hickory_proto::op::{MessageType, OpCode};
+
     use super::*;
     use crate::check::Verdict::{Pass, Skip, Warn};
     use crate::dns::Reply;
@@ -222,6 +233,14 @@ mod tests {
         assert_eq!(validates("r", Ok(true)).verdict, Pass);
         assert_eq!(validates("r", Ok(false)).verdict, Skip);
         assert_eq!(validates("r", Err("SERVFAIL".into())).verdict, Skip);
+        let mut refusal = Metadata::new(1, MessageType::Response, OpCode::Query);
+        refusal.authentic_data = true;
+        assert_eq!(authentic(&refusal), Ok(true));
+        refusal.response_code = ResponseCode::Refused;
+        assert_eq!(
+            authentic(&refusal),
+            Err("the resolver answers REFUSED".into())
+        );
     }
 
     #[test]

@@ -74,6 +74,7 @@ async fn ask(view: &View) -> Vec<Finding> {
                 _ => Ok(Said::Refuses),
             },
             roots: &outside.roots(),
+            private: outside.settings.private,
             now: outside.settings.now,
         }
         .judge()
@@ -98,6 +99,8 @@ struct Look<'a> {
     /// What is said to TLS 1.2 with every old cipher.
     last: Result<Said, String>,
     roots: &'a RootCertStore,
+    /// Whether mail.yaml's authority is one whose root is not known here.
+    private: bool,
     now: OffsetDateTime,
 }
 

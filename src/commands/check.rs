@@ -7,7 +7,6 @@ use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 
 use super::setup;
-use crate::check::outside::anchors;
 use crate::check::{self, Choice, Expected, Outside, Report, Settings, render};
 use crate::cli::{Check, Cli, Format};
 use crate::config::Config;
@@ -48,13 +47,14 @@ pub fn run(cli: &Cli, options: &Check) -> Result<Exit> {
     if let Some(config) = &config {
         settings = settings.with(config)?;
     }
-    settings.patience = settings.patience.min(limit);
+    // A conversation has several steps, and its question is to end in time.
+    settings.patience = settings.patience.min(limit / 3);
     settings.selectors.clone_from(&options.selector);
     if let Some(far) = &options.far {
         settings.far.clone_from(far);
     }
     if let Some(path) = &options.roots {
-        settings.roots.extend(anchors(path)?);
+        settings = settings.trusting(path)?;
     }
     let outside = Arc::new(Outside::new(dns, settings));
     let mut known = match &config {

@@ -194,6 +194,7 @@ impl Rehearsal<'_> {
     fn apply(&self, session: Session, report: Arc<Counting>) -> Result<String> {
         let mut afterwards = session.afterwards()?;
         afterwards.settings.roots = self.roots()?;
+        afterwards.settings.private = false;
         let tools = Tools {
             authority: session.authority()?,
             afterwards: Some(afterwards),

@@ -6,7 +6,6 @@ use time::OffsetDateTime;
 
 use super::setup::Login;
 use super::{apply, check};
-use crate::check::outside::anchors;
 use crate::check::{Outside, Report, Settings};
 use crate::cli::{Cli, Format, Test};
 use crate::config::{Config, HostName};
@@ -16,7 +15,7 @@ use crate::remote::lock::{Around, Lock};
 use crate::remote::wait;
 use crate::report::{say, warn};
 use crate::trial::addresses::Addresses;
-use crate::trial::{Account, Trial, person};
+use crate::trial::{Account, Trial, own, person};
 use crate::vault;
 
 /// Runs the verb.
@@ -36,7 +35,7 @@ pub fn run(cli: &Cli, options: &Test) -> Result<Exit> {
         settings.far.clone_from(far);
     }
     if let Some(path) = &options.roots {
-        settings.roots.extend(anchors(path)?);
+        settings = settings.trusting(path)?;
     }
     let outside = Outside::new(login.dns.clone(), settings);
     let addresses = Addresses::new(random::octets()?);
@@ -62,6 +61,7 @@ pub fn run(cli: &Cli, options: &Test) -> Result<Exit> {
         domains: domains.clone(),
         outside: &outside,
         remote: login.remote.as_ref(),
+        certificate: own::certificate(login.remote.as_ref(), login.config.host_name())?,
         addresses: &addresses,
         people: &people,
         limit,

@@ -93,7 +93,7 @@ mod tests {
         let learnt: Learnt<u8> = Learnt::default();
         let silent = || async {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            Err(Failure::new("silence").into())
+            Err(Failure::new("silence"))
         };
         let name = name();
         let begun = std::time::Instant::now();

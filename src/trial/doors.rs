@@ -1,14 +1,18 @@
 //! The addresses of the host, and which of their ports can be reached from here.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use futures_util::future;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 
 use super::letters::SUBMISSION;
-use crate::check::Outside;
 use crate::check::wire::Reach;
+use crate::check::{Outside, pki};
 use crate::config::{Config, Ipv6Wish};
 use crate::failure::{Failure, Result};
+use crate::record::Name;
 
 /// One port of one address of the host, and whether a connection from here comes about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +23,19 @@ pub struct Door {
     pub port: u16,
     /// What was seen.
     pub reach: Reach,
+    /// What its certificate is worth; `None`: none was seen.
+    pub worth: Option<Worth>,
+}
+
+/// What a certificate is worth to those who verify it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// It is for the host, and leads to a trusted root.
+    Trusted,
+    /// It would be, if its private authority's root were known here.
+    Private,
+    /// It is refused, for this reason.
+    Refused(String),
 }
 
 impl Door {
@@ -59,13 +76,31 @@ pub async fn ask(config: &Config, outside: &Outside) -> Result<Vec<Door>> {
         .flat_map(|address| ports.map(|port| (address, port)));
     let doors = places.map(|(address, port)| async move {
         let seen = outside.port(host, address, port).await;
+        let chain = seen.tls.as_ref().and_then(|tls| tls.as_ref().ok());
         Door {
             address,
             port,
             reach: seen.reach.clone(),
+            worth: chain.map(|tls| worth(&tls.chain, host, outside)),
         }
     });
     Ok(future::join_all(doors).await)
+}
+
+fn worth(chain: &[CertificateDer<'static>], host: &Name, outside: &Outside) -> Worth {
+    let now = outside.settings.now;
+    let Err(why) = pki::trusted(chain, host, outside.roots(), now) else {
+        return Worth::Trusted;
+    };
+    // Whether all but the anchor is right: the last that was sent stands for it.
+    let mut above = RootCertStore::empty();
+    above.add_parsable_certificates(chain.iter().skip(1).cloned());
+    let but_for_the_root = pki::trusted(chain, host, Arc::new(above), now).is_ok();
+    if outside.settings.private && but_for_the_root {
+        Worth::Private
+    } else {
+        Worth::Refused(why)
+    }
 }
 
 fn addresses(config: &Config, known: Vec<IpAddr>) -> Vec<IpAddr> {

@@ -59,12 +59,13 @@ pub fn fate(entries: &[Entry], sent: &Sent) -> Fate {
     }
 }
 
-/// The clock of the server, as the log writes it.
+/// The clock of the server, as the log writes it: to the microsecond, so that
+/// nothing of an earlier test in the same second is taken for this one's.
 ///
 /// # Errors
 /// When the connection is lost.
 pub fn now(remote: &dyn Remote) -> Result<Since> {
-    let output = remote.run(&Script::new("date +%s"))?;
+    let output = remote.run(&Script::new("date +%s.%6N"))?;
     Since::parse(&format!("@{}", output.text().trim())).map_err(Failure::new)
 }
 

@@ -107,6 +107,7 @@ mod tests {
             address: six(),
             port: 25,
             reach,
+            worth: None,
         };
         let letter = Letter {
             number: 1,

@@ -128,6 +128,7 @@ mod tests {
                 } else {
                     six.clone()
                 },
+                worth: None,
             })
         };
         [25, 465, 587].into_iter().flat_map(door).collect()

@@ -94,10 +94,18 @@ impl Trial<'_> {
         })
     }
 
-    fn service(&self, address: IpAddr) -> Result<Service> {
+    /// The server as a mail program finds it.
+    fn submission(&self, address: IpAddr) -> Result<Service> {
         let host = self.config.host_name().as_str();
         let ehlo = &self.outside.settings.ehlo;
-        Service::trusting(address, host, ehlo, self.outside.roots())
+        let (roots, own) = (self.outside.roots(), self.certificate.clone());
+        Service::knowing(address, host, ehlo, roots, own)
+    }
+
+    /// The server as other servers find it.
+    fn exchange_at(&self, address: IpAddr) -> Result<Service> {
+        let host = self.config.host_name().as_str();
+        Service::opportunistic(address, host, &self.outside.settings.ehlo)
     }
 
     /// Every account submits its messages, one after the other.
@@ -167,7 +175,7 @@ impl Trial<'_> {
             date: self.outside.settings.now,
             id: &self.addresses.message_id(number),
         };
-        let service = self.service(way.address)?;
+        let service = self.submission(way.address)?;
         let (login, message) = ((from, password), draft.compose()?);
         let sent = service
             .try_submit(way.port, login, from, &[to], &message)
@@ -180,7 +188,7 @@ impl Trial<'_> {
         let mut posted = Vec::new();
         for letter in letters.iter().filter(|letter| letter.account.is_none()) {
             let message = self.strangers_message(&letter.to, letter.number)?;
-            let service = self.service(letter.address)?;
+            let service = self.exchange_at(letter.address)?;
             let sent = service.try_deliver(STRANGER, &[&letter.to], &message).await;
             posted.push(Posted::new(letter.clone(), outcome(sent)));
         }
@@ -194,7 +202,7 @@ impl Trial<'_> {
         let to = forwarded.address.as_str();
         let mut gates = doors.iter().filter(|door| door.port == 25);
         let (sent, inward) = if let Some(door) = gates.clone().find(|door| door.open()) {
-            let service = self.service(door.address)?;
+            let service = self.exchange_at(door.address)?;
             let sent = service.try_deliver(STRANGER, &[to], &message).await;
             (sent, Inward::Outside)
         } else {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::doors::Door;
+use super::doors::{Door, Worth};
 use super::letters::SUBMISSION;
 use super::post::Posted;
 use super::received::Received;
@@ -51,6 +51,23 @@ pub fn tls(host: &Name, doors: &[Door], posted: &[Posted]) -> Vec<Finding> {
                 continue;
             }
             Reach::Open => {}
+        }
+        match &door.worth {
+            Some(Worth::Refused(why)) => {
+                findings.push(about.fail(
+                    why,
+                    "`mailctl plan` says what is wrong with the certificate on the server",
+                ));
+                continue;
+            }
+            Some(Worth::Private) => {
+                findings.push(about.warn(
+                    "a certificate of a private authority whose root is not known here",
+                    "give its root to mailctl with --roots, and to the mail programs: they refuse to log in otherwise",
+                ));
+                continue;
+            }
+            Some(Worth::Trusted) | None => {}
         }
         let mut here = posted.iter().filter(|posted| {
             (posted.letter.address, posted.letter.port) == (door.address, door.port)
@@ -230,6 +247,7 @@ mod tests {
             address: four(),
             port,
             reach,
+            worth: None,
         }
     }
 

@@ -96,7 +96,7 @@ fn run(test: &str, names: &[&str]) {
             }
             let _told = Told(format!("{name}: {}", world.title));
             let lines = if is_healthy {
-                look(&stage, &world, None, &healthy)
+                look(&stage, &world, Some(&[]), &healthy)
             } else {
                 stage.break_it(&world);
                 let now = stage.check();

@@ -210,7 +210,10 @@ impl Page {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(prose) => {
-                    let last = prose.lines().filter_map(|l| l.strip_prefix("## ")).last();
+                    let last = prose
+                        .lines()
+                        .filter_map(|l| l.strip_prefix("## "))
+                        .next_back();
                     title = last.map_or(title, str::to_owned);
                     text.push_str(prose);
                 }

@@ -111,7 +111,12 @@ impl Pebble {
         let mut command = Command::new("pebble");
         command.arg("-config").arg(at("pebble.json")).arg("-strict");
         command.args(["-dnsserver", &dns.to_string()]);
-        command.envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_AUTHZREUSE", "0")]);
+        // As in a rehearsal: every run is to go the same way.
+        command.envs([
+            ("PEBBLE_VA_NOSLEEP", "1"),
+            ("PEBBLE_WFE_NONCEREJECT", "0"),
+            ("PEBBLE_AUTHZREUSE", "0"),
+        ]);
         command.envs(options.env.iter().copied());
         programs.push(spawn(command, &at("pebble.log")));
         if !listening(&waited, &mut programs) {

@@ -34,6 +34,12 @@ impl Look<'_> {
                 format!("the certificate of its issuer {issuer} is neither sent nor trusted"),
                 whole,
             ),
+            Trust::Unknown(issuer) if self.private && self.station.ours => {
+                return self.of(&CHAIN).warn(
+                    format!("leads to {issuer}, a private authority whose root is not known here"),
+                    "give its root to mailctl with --roots, and to the mail programs: they refuse to log in otherwise",
+                );
+            }
             Trust::Unknown(issuer) => (format!("leads to {issuer}, which is not trusted"), issue),
             Trust::Outdated => (
                 "an intermediate certificate has expired or is not valid yet".into(),

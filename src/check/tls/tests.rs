@@ -113,6 +113,15 @@ fn judged(
     tls: Option<Result<Tls, String>>,
     [old, last]: [Result<Said, String>; 2],
 ) -> Vec<Finding> {
+    judged_by((port, ours, false), roots, tls, [old, last])
+}
+
+fn judged_by(
+    (port, ours, private): (u16, bool, bool),
+    roots: &RootCertStore,
+    tls: Option<Result<Tls, String>>,
+    [old, last]: [Result<Said, String>; 2],
+) -> Vec<Finding> {
     let station = Station {
         host: Name::parse("smtp.wac.example").expect("a name"),
         address: IpAddr::from([203, 0, 113, 7]),
@@ -129,9 +138,34 @@ fn judged(
         old,
         last,
         roots,
+        private,
         now: NOW,
     };
     look.judge()
+}
+
+#[test]
+fn a_private_authority_whose_root_is_not_known_is_minded_and_no_more() {
+    let world = World::new();
+    let elsewhere = rcgen::generate_simple_self_signed(vec!["elsewhere.example".into()]);
+    let mut strangers = RootCertStore::empty();
+    let elsewhere = elsewhere.expect("a certificate").cert;
+    strangers.add(elsewhere.der().clone()).expect("an anchor");
+    let mut chain = world.chain(&["smtp.wac.example"], 60);
+    chain.push(world.root.der().clone());
+    let verdict = |ours, private, roots: &RootCertStore| {
+        let tls = Tls {
+            version: "TLSv1.3".into(),
+            chain: chain.clone(),
+        };
+        let seen = Some(Ok(tls));
+        let found = judged_by((465, ours, private), roots, seen, [refuses(), refuses()]);
+        found[1].verdict
+    };
+    assert_eq!(verdict(true, true, &strangers), Warn);
+    assert_eq!(verdict(true, false, &strangers), Fail);
+    assert_eq!(verdict(false, true, &strangers), Fail, "not ours");
+    assert_eq!(verdict(true, true, &world.roots), Pass);
 }
 
 const OURS: (u16, bool) = (25, true);

@@ -233,7 +233,7 @@ fn spf(stage: &Stage, findings: &[Finding]) -> Answers {
     };
     let mut answers = Answers::new();
     for address in [stage.word("ipv4"), stage.word("ipv6")] {
-        answers.insert(format!("spf {address}"), result(&address));
+        answers.insert(format!("spf {address}"), result(address));
     }
     let bad = permanent || fails("spf.record").is_some();
     let word = if bad { "invalid" } else { "valid" };

@@ -76,6 +76,7 @@ pub struct Stage {
     registered_otherwise: bool,
     anchor: Option<String>,
     args: Vec<String>,
+    /// Below those that outgoing connections have.
     next_port: u16,
 }
 
@@ -104,7 +105,7 @@ impl Stage {
             registered_otherwise: false,
             anchor: None,
             args: Vec::new(),
-            next_port: 40_000,
+            next_port: 20_000,
         };
         stage.settle();
         stage
@@ -509,6 +510,10 @@ fn words(lab: &Lab) -> BTreeMap<&'static str, String> {
         ("ipv6", world.ipv6().to_string()),
         ("reverse4", reverse(world.ipv4().into())),
         ("reverse6", reverse(world.ipv6().into())),
+        (
+            "forward6",
+            reverse(world.ipv6().into()).chars().rev().collect(),
+        ),
         // This machine, which is the server's gateway.
         ("here4", format!("10.77.{n}.1")),
         ("here6", world.gateway6().to_string()),
