@@ -76,7 +76,12 @@ impl Rest {
         }
         let mut fields = Vars::new();
         for field in &entry.fields {
-            fields.extend(field.default.iter().map(|d| (field.name.clone(), d.as_str().into())));
+            fields.extend(
+                field
+                    .default
+                    .iter()
+                    .map(|d| (field.name.clone(), d.as_str().into())),
+            );
         }
         let mut vars = fields.clone();
         for (name, value) in settings.iter() {
@@ -122,7 +127,11 @@ impl Rest {
 
     /// What the hoster has for an address.
     async fn state(&self, ip: IpAddr) -> Result<State<'_>, Refusal> {
-        let family = if ip.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
+        let family = if ip.is_ipv4() {
+            Family::Ipv4
+        } else {
+            Family::Ipv6
+        };
         let fits = |route: &&Route| route.family.is_none_or(|only| only == family);
         for route in self.routes.iter().filter(fits) {
             match self.by(route, ip).await {
@@ -138,7 +147,10 @@ impl Rest {
     async fn by<'a>(&'a self, route: &'a Route, ip: IpAddr) -> Result<Option<State<'a>>, Refusal> {
         let mut vars = self.vars.clone();
         vars.insert("ip".into(), ip.to_string().into());
-        vars.insert("dashed".into(), ip.to_string().replace(['.', ':'], "-").into());
+        vars.insert(
+            "dashed".into(),
+            ip.to_string().replace(['.', ':'], "-").into(),
+        );
         let owner = follow(&self.link, ip, &route.find, vars).await?;
         if !owner.whole {
             return Ok(None);
@@ -161,7 +173,9 @@ impl Rest {
 
     fn is_default(&self, name: &str) -> bool {
         let name = name.trim_end_matches('.');
-        self.defaults.iter().any(|pattern| pick::fits(pattern, name))
+        self.defaults
+            .iter()
+            .any(|pattern| pick::fits(pattern, name))
     }
 
     async fn change(&self, ip: IpAddr, want: Option<&Name>) -> Result<(), Refusal> {

@@ -112,9 +112,11 @@ pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zo
 /// As for [`open`].
 pub fn open_ptr(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zone>> {
     match catalogue::ptr(provider) {
-        Some(entry) if entry.api.is_some() => {
-            Ok(Arc::new(rest::Rest::open(entry, settings, rest::Pace::default())?))
-        }
+        Some(entry) if entry.api.is_some() => Ok(Arc::new(rest::Rest::open(
+            entry,
+            settings,
+            rest::Pace::default(),
+        )?)),
         _ => open(provider, settings, dns),
     }
 }

@@ -32,7 +32,11 @@ pub fn run(cli: &Cli, options: &Providers) -> Result<Exit> {
         say(&json!({"schema": "mailctl.providers/1", "providers": shown}).to_string());
         return Ok(Exit::Ok);
     }
-    let width = entries.iter().map(|entry| entry.id.len()).max().unwrap_or(0);
+    let width = entries
+        .iter()
+        .map(|entry| entry.id.len())
+        .max()
+        .unwrap_or(0);
     for entry in entries {
         say(&if options.name.is_some() {
             whole(entry)

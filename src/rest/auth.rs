@@ -166,7 +166,10 @@ impl Auth {
                 application_secret,
                 consumer_key,
             } => {
-                let ahead = self.clock.get_or_try_init(|| ovh::ahead(client, base, now)).await?;
+                let ahead = self
+                    .clock
+                    .get_or_try_init(|| ovh::ahead(client, base, now))
+                    .await?;
                 ovh::sign(
                     request,
                     &self.field(application_key)?,

@@ -143,7 +143,9 @@ impl Link {
             .base
             .parse()
             .with_context(|| format!("{} is no address", self.base))?;
-        let url = base.join(text).context("the address of the next page is none")?;
+        let url = base
+            .join(text)
+            .context("the address of the next page is none")?;
         if url.origin() == base.origin() {
             return Ok(url);
         }
@@ -198,8 +200,14 @@ impl Link {
         loop {
             let mut proven = request.clone();
             let now = (self.pace.now)();
-            self.auth.prove(&mut proven, client, &self.base, now).await?;
-            let answer = proven.built(client)?.send().await.map_err(|e| self.silent(e))?;
+            self.auth
+                .prove(&mut proven, client, &self.base, now)
+                .await?;
+            let answer = proven
+                .built(client)?
+                .send()
+                .await
+                .map_err(|e| self.silent(e))?;
             // A token that has died meanwhile is no wrong secret.
             if answer.status() == StatusCode::UNAUTHORIZED && again && self.auth.forget().await {
                 again = false;
@@ -211,7 +219,16 @@ impl Link {
 
     async fn read(&self, answer: Response, step: &Step, asked: &Request) -> Result<Value, Refusal> {
         let status = answer.status();
-        let header = |name: &str| answer.headers().get(name)?.to_str().ok()?.trim().parse().ok();
+        let header = |name: &str| {
+            answer
+                .headers()
+                .get(name)?
+                .to_str()
+                .ok()?
+                .trim()
+                .parse()
+                .ok()
+        };
         let after: Option<u32> = header("retry-after");
         let text = answer.text().await.map_err(|e| self.silent(e))?;
         if !status.is_success() {
@@ -222,14 +239,19 @@ impl Link {
             return Ok(Value::Null);
         }
         let read = if text.trim_start().starts_with('<') {
-            xml::json(&text).ok().filter(|_| !text.trim_start().to_lowercase().starts_with("<!doctype"))
+            xml::json(&text)
+                .ok()
+                .filter(|_| !text.trim_start().to_lowercase().starts_with("<!doctype"))
         } else {
             serde_json::from_str(&text).ok()
         };
         read.ok_or_else(|| {
             Refusal::Final(
-                Failure::new(format!("{} answers something that cannot be read", self.place()))
-                    .hint("is `endpoint` right, and does no proxy answer in its place?"),
+                Failure::new(format!(
+                    "{} answers something that cannot be read",
+                    self.place()
+                ))
+                .hint("is `endpoint` right, and does no proxy answer in its place?"),
             )
         })
     }
@@ -284,13 +306,25 @@ impl Link {
 
     /// The words of an error, short and without secrets.
     fn reason(&self, text: &str, asked: &Request) -> String {
-        let read = serde_json::from_str(text).ok().or_else(|| xml::json(text).ok());
-        let mut words = read.as_ref().and_then(words).unwrap_or_else(|| text.trim().to_owned());
+        let read = serde_json::from_str(text)
+            .ok()
+            .or_else(|| xml::json(text).ok());
+        let mut words = read
+            .as_ref()
+            .and_then(words)
+            .unwrap_or_else(|| text.trim().to_owned());
         let secrets = self.secrets.iter().map(Secret::expose);
-        for secret in secrets.chain(asked.proofs()).filter(|secret| !secret.is_empty()) {
+        for secret in secrets
+            .chain(asked.proofs())
+            .filter(|secret| !secret.is_empty())
+        {
             words = words.replace(secret, "[secret]");
         }
-        words.chars().filter(|c| !c.is_control()).take(300).collect()
+        words
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(300)
+            .collect()
     }
 
     /// The hoster and the API's host.
@@ -328,7 +362,9 @@ fn call(step: &Step) -> Result<(Method, &str)> {
     let (method, path) = call
         .split_once(' ')
         .ok_or_else(|| Failure::new(format!("`{call}` is no call")))?;
-    let method = method.parse().with_context(|| format!("`{call}` is no call"))?;
+    let method = method
+        .parse()
+        .with_context(|| format!("`{call}` is no call"))?;
     Ok((method, path))
 }
 

@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn paths_lead_into_lists_and_objects() {
-        let answer = json!({"items": {"a": {"ips": [{"ip": 1}, {"ip": 2}]}, "b": {"ips": [{"ip": null}]}}});
+        let answer =
+            json!({"items": {"a": {"ips": [{"ip": 1}, {"ip": 2}]}, "b": {"ips": [{"ip": null}]}}});
         assert_eq!(all(&answer, "items.*.ips.*.ip").len(), 3);
         assert_eq!(first(&answer, "items.a.ips.1.ip"), Some(&json!(2)));
         assert_eq!(first(&answer, "items.b.ips.0.ip"), None);
@@ -114,7 +115,10 @@ mod tests {
 
     #[test]
     fn a_star_is_any_text() {
-        assert!(fits("static.*.clients.your-server.de", "static.7.113.0.203.clients.your-server.de"));
+        assert!(fits(
+            "static.*.clients.your-server.de",
+            "static.7.113.0.203.clients.your-server.de"
+        ));
         assert!(fits("vmi*.contaboserver.net", "vmi1.contaboserver.net"));
         assert!(!fits("vmi*.contaboserver.net", "mail.example.com"));
     }

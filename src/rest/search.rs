@@ -151,16 +151,28 @@ async fn ended(link: &Link, wait: &Wait, vars: &Vars) -> Result<(), Refusal> {
         let state = pick::first(&answer, &wait.state).and_then(pick::text);
         let is = |words: &[String]| state.as_ref().is_some_and(|state| words.contains(state));
         if is(&wait.failed) {
-            let why = wait.why.as_ref().and_then(|path| pick::first(&answer, path));
-            let why = why.and_then(pick::text).unwrap_or_else(|| "it does not say why".to_owned());
-            return Err(Failure::new(format!("{} has accepted the PTR record, but then failed: {why}", link.title)).into());
+            let why = wait
+                .why
+                .as_ref()
+                .and_then(|path| pick::first(&answer, path));
+            let why = why
+                .and_then(pick::text)
+                .unwrap_or_else(|| "it does not say why".to_owned());
+            return Err(Failure::new(format!(
+                "{} has accepted the PTR record, but then failed: {why}",
+                link.title
+            ))
+            .into());
         }
         if !is(&wait.pending) {
             return Ok(());
         }
         link.pause(asked.min(PAUSE)).await;
     }
-    Err(Failure::new(format!("{} has not finished the change of the PTR record in time", link.title))
-        .hint("run this again in a few minutes: it goes on from there")
-        .into())
+    Err(Failure::new(format!(
+        "{} has not finished the change of the PTR record in time",
+        link.title
+    ))
+    .hint("run this again in a few minutes: it goes on from there")
+    .into())
 }

@@ -40,7 +40,11 @@ pub fn url(template: &str, vars: &Vars) -> Result<String, String> {
     })
 }
 
-fn fill(template: &str, vars: &Vars, made: impl Fn(String, bool) -> String) -> Result<String, String> {
+fn fill(
+    template: &str,
+    vars: &Vars,
+    made: impl Fn(String, bool) -> String,
+) -> Result<String, String> {
     let mut filled = String::new();
     let mut rest = template;
     while let Some((head, tail)) = rest.split_once('{') {
@@ -85,9 +89,13 @@ pub fn encoded(value: &str) -> String {
 /// # Errors
 /// As for [`text`].
 pub fn form(template: &BTreeMap<String, String>, vars: &Vars) -> Result<String, String> {
-    let fields = template
-        .iter()
-        .map(|(name, value)| Ok(format!("{}={}", encoded(name), encoded(&text(value, vars)?))));
+    let fields = template.iter().map(|(name, value)| {
+        Ok(format!(
+            "{}={}",
+            encoded(name),
+            encoded(&text(value, vars)?)
+        ))
+    });
     Ok(fields.collect::<Result<Vec<_>, String>>()?.join("&"))
 }
 
@@ -136,7 +144,10 @@ fn object(fields: &Map<String, Value>, vars: &Vars) -> Result<Map<String, Value>
         filled.extend(whole);
     }
     if let Some(without) = fields.get(WITHOUT) {
-        for key in pick::all(without, "*").into_iter().filter_map(Value::as_str) {
+        for key in pick::all(without, "*")
+            .into_iter()
+            .filter_map(Value::as_str)
+        {
             filled.remove(key);
         }
     }

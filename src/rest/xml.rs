@@ -62,7 +62,9 @@ fn add(parent: &mut Map<String, Value>, name: String, value: Value) {
         parent.insert(name, value);
         return;
     }
-    let items = parent.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+    let items = parent
+        .entry(name)
+        .or_insert_with(|| Value::Array(Vec::new()));
     if let Value::Array(items) = items {
         items.push(value);
     }

@@ -36,7 +36,10 @@ impl Asked {
     }
 
     fn reads(&self) -> bool {
-        self.method == "GET" || self.at("/Action").is_some_and(|a| a.starts_with("Describe"))
+        self.method == "GET"
+            || self
+                .at("/Action")
+                .is_some_and(|a| a.starts_with("Describe"))
     }
 }
 
@@ -53,8 +56,16 @@ pub fn ok(body: Value) -> Answer {
 }
 
 pub fn status(status: u16, body: Value) -> Answer {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    Answer { status, headers: Vec::new(), body }
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    Answer {
+        status,
+        headers: Vec::new(),
+        body,
+    }
 }
 
 /// Which requests meet a fault.
@@ -138,7 +149,11 @@ impl Fake {
                 tokio::spawn(async move { serve(stream, hoster, &spec, &world).await });
             }
         });
-        Self { endpoint: format!("{origin}{base}"), auth: format!("{origin}/token"), world }
+        Self {
+            endpoint: format!("{origin}{base}"),
+            auth: format!("{origin}/token"),
+            world,
+        }
     }
 
     pub fn world(&self) -> MutexGuard<'_, World> {
@@ -146,14 +161,23 @@ impl Fake {
     }
 }
 
-async fn serve(stream: TcpStream, hoster: &Hoster, spec: &Spec, world: &Mutex<World>) -> Option<()> {
+async fn serve(
+    stream: TcpStream,
+    hoster: &Hoster,
+    spec: &Spec,
+    world: &Mutex<World>,
+) -> Option<()> {
     let mut stream = BufReader::new(stream);
     while let Some((target, mut asked, raw)) = request(&mut stream).await {
         let answer = {
             let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
             answered(hoster, spec, &mut world, &target, &mut asked, &raw)
         };
-        let mut text = format!("HTTP/1.1 {} X\r\ncontent-length: {}\r\n", answer.status, answer.body.len());
+        let mut text = format!(
+            "HTTP/1.1 {} X\r\ncontent-length: {}\r\n",
+            answer.status,
+            answer.body.len()
+        );
         for (name, value) in &answer.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -164,20 +188,35 @@ async fn serve(stream: TcpStream, hoster: &Hoster, spec: &Spec, world: &Mutex<Wo
     Some(())
 }
 
-fn answered(hoster: &Hoster, spec: &Spec, world: &mut World, target: &str, asked: &mut Asked, raw: &str) -> Answer {
+fn answered(
+    hoster: &Hoster,
+    spec: &Spec,
+    world: &mut World,
+    target: &str,
+    asked: &mut Asked,
+    raw: &str,
+) -> Answer {
     world.asked += 1;
     // The tokens' own place, which the descriptions leave out.
-    if target.starts_with("/token") || target.ends_with("/auth") || target.ends_with("/auth/tokens") {
+    if target.starts_with("/token") || target.ends_with("/auth") || target.ends_with("/auth/tokens")
+    {
         if let Err(why) = (hoster.token)(asked, raw) {
             world.wrong.push(format!("token: {why}"));
         }
-        let mut answer = status(201, json!({"access_token": "short-lived", "token": "short-lived", "expires_in": 300}));
-        answer.headers.push(("X-Subject-Token", "short-lived".into()));
+        let mut answer = status(
+            201,
+            json!({"access_token": "short-lived", "token": "short-lived", "expires_in": 300}),
+        );
+        answer
+            .headers
+            .push(("X-Subject-Token", "short-lived".into()));
         return answer;
     }
     let path = target.split('?').next().unwrap_or_default();
     let Some(below) = path.strip_prefix(spec.base.as_str()) else {
-        world.wrong.push(format!("{path} is not below {}", spec.base));
+        world
+            .wrong
+            .push(format!("{path} is not below {}", spec.base));
         return status(500, Value::Null);
     };
     asked.path = below.split('/').skip(1).map(decoded).collect();
@@ -187,13 +226,25 @@ fn answered(hoster: &Hoster, spec: &Spec, world: &mut World, target: &str, asked
     if let Err(why) = (hoster.proof)(asked, raw) {
         world.wrong.push(format!("{} {below}: {why}", asked.method));
     }
-    let which = if asked.reads() { Which::Reads } else { Which::Writes };
+    let which = if asked.reads() {
+        Which::Reads
+    } else {
+        Which::Writes
+    };
     if below != "/auth/time" && world.faults.front().is_some_and(|(w, _)| *w == which) {
         let (_, mut answer) = world.faults.pop_front().expect("a fault");
         if answer.body.contains("ECHO") {
             let headers: Vec<&str> = asked.headers.values().map(String::as_str).collect();
-            let secrets: Vec<&str> = hoster.fields.iter().filter_map(|(_, value)| value.strip_prefix('!')).collect();
-            let echo = format!("{} {}", secrets.join(" "), headers.join(" ").replace('"', "'"));
+            let secrets: Vec<&str> = hoster
+                .fields
+                .iter()
+                .filter_map(|(_, value)| value.strip_prefix('!'))
+                .collect();
+            let echo = format!(
+                "{} {}",
+                secrets.join(" "),
+                headers.join(" ").replace('"', "'")
+            );
             answer.body = answer.body.replace("ECHO", &echo);
         }
         return answer;
@@ -219,25 +270,43 @@ async fn request(stream: &mut BufReader<TcpStream>) -> Option<(String, Asked, St
         };
         headers.insert(name.to_lowercase(), value.trim().to_owned());
     }
-    let length = headers.get("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
+    let length = headers
+        .get("content-length")
+        .and_then(|l| l.parse().ok())
+        .unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
     let raw = String::from_utf8(body).ok()?;
-    let is_form = headers.get("content-type").is_some_and(|t| t.contains("form"));
+    let is_form = headers
+        .get("content-type")
+        .is_some_and(|t| t.contains("form"));
     let body = if is_form {
-        let fields = pairs(&raw).into_iter().map(|(name, value)| (name, Value::from(value)));
+        let fields = pairs(&raw)
+            .into_iter()
+            .map(|(name, value)| (name, Value::from(value)));
         Value::Object(fields.collect::<Map<_, _>>())
     } else {
         serde_json::from_str(&raw).unwrap_or_default()
     };
-    let query = target.split_once('?').map(|(_, query)| pairs(query)).unwrap_or_default();
-    let asked = Asked { method, path: Vec::new(), query: query.into_iter().collect(), headers, body };
+    let query = target
+        .split_once('?')
+        .map(|(_, query)| pairs(query))
+        .unwrap_or_default();
+    let asked = Asked {
+        method,
+        path: Vec::new(),
+        query: query.into_iter().collect(),
+        headers,
+        body,
+    };
     Some((target, asked, raw))
 }
 
 fn pairs(text: &str) -> Vec<(String, String)> {
     let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, value)| (decoded(name), decoded(value))).collect()
+    pairs
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect()
 }
 
 /// RFC 3986 section 2.1.

@@ -60,8 +60,12 @@ fn short_lived(asked: &Asked, _: &str) -> Result<(), String> {
 }
 
 fn holds(asked: &Asked, fields: &[(&str, &str)]) -> Result<(), String> {
-    let wrong = fields.iter().find(|(name, value)| asked.at(name).as_deref() != Some(*value));
-    wrong.map_or(Ok(()), |(name, _)| Err(format!("{name} is wrong in {}", asked.body)))
+    let wrong = fields
+        .iter()
+        .find(|(name, value)| asked.at(name).as_deref() != Some(*value));
+    wrong.map_or(Ok(()), |(name, _)| {
+        Err(format!("{name} is wrong in {}", asked.body))
+    })
 }
 
 fn none() -> Answer {
@@ -80,7 +84,10 @@ macro_rules! route {
 
 /// The address of an account's only server, if the account has it.
 fn own(world: &World, list: &[&str]) -> Vec<String> {
-    list.iter().filter(|ip| world.mine(ip)).map(|ip| (*ip).to_owned()).collect()
+    list.iter()
+        .filter(|ip| world.mine(ip))
+        .map(|ip| (*ip).to_owned())
+        .collect()
 }
 
 pub static HOSTERS: &[Hoster] = &[
@@ -101,14 +108,19 @@ pub static HOSTERS: &[Hoster] = &[
     Hoster {
         id: "linode",
         default: Some("203-0-113-7.ip.linodeusercontent.com"),
-        no_forward: Some((400, "No match was found for 'mail.example.com'. Reverse DNS must have a matching forward entry")),
-        answer: |world, asked| route!(asked,
-            "GET" ["networking", "ips", ip] if world.mine(ip) => ok(json!({"address": ip, "rdns": world.ptr(ip)})),
-            "PUT" ["networking", "ips", ip] if world.mine(ip) => {
-                world.write(ip, asked.at("/rdns"));
-                ok(json!({"address": ip, "rdns": world.ptr(ip)}))
-            },
-        ),
+        no_forward: Some((
+            400,
+            "No match was found for 'mail.example.com'. Reverse DNS must have a matching forward entry",
+        )),
+        answer: |world, asked| {
+            route!(asked,
+                "GET" ["networking", "ips", ip] if world.mine(ip) => ok(json!({"address": ip, "rdns": world.ptr(ip)})),
+                "PUT" ["networking", "ips", ip] if world.mine(ip) => {
+                    world.write(ip, asked.at("/rdns"));
+                    ok(json!({"address": ip, "rdns": world.ptr(ip)}))
+                },
+            )
+        },
         ..BASE
     },
     Hoster {
@@ -119,18 +131,41 @@ pub static HOSTERS: &[Hoster] = &[
     },
     Hoster {
         id: "ovh",
-        fields: &[("application_key", "app"), ("application_secret", "!s3cr3t-token"), ("consumer_key", "!s3cr3t-consumer")],
+        fields: &[
+            ("application_key", "app"),
+            ("application_secret", "!s3cr3t-token"),
+            ("consumer_key", "!s3cr3t-consumer"),
+        ],
         proof: ovh_proof,
         default: Some("vps-1a2b3c4d.vps.ovh.net"),
-        no_forward: Some((400, "Cannot check if mail.example.com. resolves to 203.0.113.7")),
+        no_forward: Some((
+            400,
+            "Cannot check if mail.example.com. resolves to 203.0.113.7",
+        )),
         answer: ovh,
         ..BASE
     },
     Hoster {
         id: "contabo",
-        fields: &[("client_id", "id"), ("client_secret", "!s3cr3t-client"), ("user", "wac"), ("password", "!s3cr3t-token")],
+        fields: &[
+            ("client_id", "id"),
+            ("client_secret", "!s3cr3t-client"),
+            ("user", "wac"),
+            ("password", "!s3cr3t-token"),
+        ],
         proof: short_lived,
-        token: |asked, _| holds(asked, &[("/grant_type", "password"), ("/client_id", "id"), ("/client_secret", "s3cr3t-client"), ("/username", "wac"), ("/password", "s3cr3t-token")]),
+        token: |asked, _| {
+            holds(
+                asked,
+                &[
+                    ("/grant_type", "password"),
+                    ("/client_id", "id"),
+                    ("/client_secret", "s3cr3t-client"),
+                    ("/username", "wac"),
+                    ("/password", "s3cr3t-token"),
+                ],
+            )
+        },
         default: Some("vmi12345.contaboserver.net"),
         resets: (false, true),
         tells: (true, false),
@@ -141,20 +176,31 @@ pub static HOSTERS: &[Hoster] = &[
         id: "netcup-scp",
         fields: &[("refresh_token", "!s3cr3t-token")],
         proof: short_lived,
-        token: |asked, _| holds(asked, &[("/grant_type", "refresh_token"), ("/client_id", "scp"), ("/refresh_token", "s3cr3t-token")]),
+        token: |asked, _| {
+            holds(
+                asked,
+                &[
+                    ("/grant_type", "refresh_token"),
+                    ("/client_id", "scp"),
+                    ("/refresh_token", "s3cr3t-token"),
+                ],
+            )
+        },
         default: Some("v2202301234567.powersrv.de"),
-        answer: |world, asked| route!(asked,
-            "GET" ["api", "v1", "servers"] => ok(json!(asked.query.get("ip").filter(|ip| world.mine(ip)).map(|_| json!({"id": 1})).into_iter().collect::<Vec<_>>())),
-            "GET" ["api", "v1", "rdns", _, ip] if world.mine(ip) => ok(json!({"rdns": world.ptr(ip)})),
-            "POST" ["api", "v1", "rdns", _] => {
-                world.write(&asked.at("/ip").expect("an address"), asked.at("/rdns"));
-                ok(Value::Null)
-            },
-            "DELETE" ["api", "v1", "rdns", _, ip] if world.mine(ip) => {
-                world.write(ip, None);
-                status(204, Value::Null)
-            },
-        ),
+        answer: |world, asked| {
+            route!(asked,
+                "GET" ["api", "v1", "servers"] => ok(json!(asked.query.get("ip").filter(|ip| world.mine(ip)).map(|_| json!({"id": 1})).into_iter().collect::<Vec<_>>())),
+                "GET" ["api", "v1", "rdns", _, ip] if world.mine(ip) => ok(json!({"rdns": world.ptr(ip)})),
+                "POST" ["api", "v1", "rdns", _] => {
+                    world.write(&asked.at("/ip").expect("an address"), asked.at("/rdns"));
+                    ok(Value::Null)
+                },
+                "DELETE" ["api", "v1", "rdns", _, ip] if world.mine(ip) => {
+                    world.write(ip, None);
+                    status(204, Value::Null)
+                },
+            )
+        },
         ..BASE
     },
     Hoster {
@@ -174,7 +220,11 @@ pub static HOSTERS: &[Hoster] = &[
         answer: |world, asked| {
             let shown = |world: &World, ip: &str| {
                 let family = if ip.contains(':') { "IPv6" } else { "IPv4" };
-                let ptr = world.ptr(ip).as_str().unwrap_or("203-0-113-7.fi-hel2.upcloud.host").to_owned();
+                let ptr = world
+                    .ptr(ip)
+                    .as_str()
+                    .unwrap_or("203-0-113-7.fi-hel2.upcloud.host")
+                    .to_owned();
                 json!({"ip_address": {"address": ip, "family": family, "ptr_record": ptr, "zone": "fi-hel2"}})
             };
             route!(asked,
@@ -216,7 +266,9 @@ pub static HOSTERS: &[Hoster] = &[
         },
         default: Some("vps-7.colo.transip.net"),
         answer: |world, asked| {
-            let all = |world: &World| own(world, &[V4, V6]).iter().map(|ip| json!({"address": ip, "subnetMask": "255.255.255.0", "gateway": "203.0.113.1", "dnsResolvers": ["192.0.2.53"], "reverseDns": world.ptr(ip).as_str().unwrap_or_default()})).collect::<Vec<_>>();
+            let all = |world: &World| {
+                own(world, &[V4, V6]).iter().map(|ip| json!({"address": ip, "subnetMask": "255.255.255.0", "gateway": "203.0.113.1", "dnsResolvers": ["192.0.2.53"], "reverseDns": world.ptr(ip).as_str().unwrap_or_default()})).collect::<Vec<_>>()
+            };
             route!(asked,
                 "GET" ["vps"] => ok(json!({"vpss": [{"name": "other-vps"}, {"name": "wac-vps"}]})),
                 "GET" ["vps", "wac-vps", "ip-addresses"] => ok(json!({"ipAddresses": all(world)})),
@@ -239,10 +291,16 @@ pub static HOSTERS: &[Hoster] = &[
     },
     Hoster {
         id: "aws-ec2",
-        fields: &[("access_key_id", "AKID"), ("secret_access_key", "!s3cr3t-token"), ("region", "eu-west-1")],
-        proof: |asked, _| match asked.headers.get("authorization") {
+        fields: &[
+            ("access_key_id", "AKID"),
+            ("secret_access_key", "!s3cr3t-token"),
+            ("region", "eu-west-1"),
+        ],
+        proof: |asked, _| {
+            match asked.headers.get("authorization") {
             Some(proof) if proof.starts_with("AWS4-HMAC-SHA256 Credential=AKID/") && proof.contains("/eu-west-1/ec2/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature=") => Ok(()),
             other => Err(format!("{other:?}")),
+        }
         },
         default: Some("ec2-203-0-113-7.eu-west-1.compute.amazonaws.com"),
         v6: false,
@@ -251,9 +309,23 @@ pub static HOSTERS: &[Hoster] = &[
     },
     Hoster {
         id: "openstack-designate",
-        fields: &[("credential_id", "id"), ("credential_secret", "!s3cr3t-token")],
+        fields: &[
+            ("credential_id", "id"),
+            ("credential_secret", "!s3cr3t-token"),
+        ],
         proof: |asked, _| header(asked, "x-auth-token", "short-lived"),
-        token: |asked, _| holds(asked, &[("/auth/identity/application_credential/id", "id"), ("/auth/identity/application_credential/secret", "s3cr3t-token")]),
+        token: |asked, _| {
+            holds(
+                asked,
+                &[
+                    ("/auth/identity/application_credential/id", "id"),
+                    (
+                        "/auth/identity/application_credential/secret",
+                        "s3cr3t-token",
+                    ),
+                ],
+            )
+        },
         answer: |world, asked| {
             let shown = |world: &mut World, ip: &str| {
                 let state = world.state("PENDING", "ACTIVE");
@@ -282,7 +354,10 @@ pub static HOSTERS: &[Hoster] = &[
         fields: &[("service_account", "!ACCOUNT"), ("project", "p1")],
         proof: short_lived,
         token: |asked, _| {
-            holds(asked, &[("/grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")])?;
+            holds(
+                asked,
+                &[("/grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")],
+            )?;
             crate::keys::signs_jwt(&asked.at("/assertion").ok_or("no assertion")?)
         },
         default: Some("7.113.0.203.bc.googleusercontent.com"),
@@ -292,9 +367,24 @@ pub static HOSTERS: &[Hoster] = &[
     },
     Hoster {
         id: "azure",
-        fields: &[("tenant", "t1"), ("client_id", "id"), ("client_secret", "!s3cr3t-token"), ("subscription", "s1")],
+        fields: &[
+            ("tenant", "t1"),
+            ("client_id", "id"),
+            ("client_secret", "!s3cr3t-token"),
+            ("subscription", "s1"),
+        ],
         proof: short_lived,
-        token: |asked, _| holds(asked, &[("/grant_type", "client_credentials"), ("/client_id", "id"), ("/client_secret", "s3cr3t-token"), ("/scope", "https://management.azure.com/.default")]),
+        token: |asked, _| {
+            holds(
+                asked,
+                &[
+                    ("/grant_type", "client_credentials"),
+                    ("/client_id", "id"),
+                    ("/client_secret", "s3cr3t-token"),
+                    ("/scope", "https://management.azure.com/.default"),
+                ],
+            )
+        },
         no_forward: Some((400, "ReverseFqdnNotResolvable")),
         answer: azure,
         ..BASE
@@ -304,8 +394,15 @@ pub static HOSTERS: &[Hoster] = &[
         resets: (false, false),
         answer: |world, asked| {
             let droplet = |world: &World, id: u32, ip: &str| {
-                let list: Vec<Value> = own(world, &[ip]).iter().map(|ip| json!({"ip_address": ip, "type": "public"})).collect();
-                let (v4, v6) = if ip == V4 { (list, Vec::new()) } else { (Vec::new(), list) };
+                let list: Vec<Value> = own(world, &[ip])
+                    .iter()
+                    .map(|ip| json!({"ip_address": ip, "type": "public"}))
+                    .collect();
+                let (v4, v6) = if ip == V4 {
+                    (list, Vec::new())
+                } else {
+                    (Vec::new(), list)
+                };
                 json!({"id": id, "name": world.ptr(ip).as_str().unwrap_or_default(), "networks": {"v4": v4, "v6": v6}})
             };
             let action = |state: &str| json!({"action": {"id": 5, "status": state}});
@@ -357,7 +454,12 @@ fn hetzner_cloud(world: &mut World, asked: &Asked) -> Answer {
 }
 
 fn hetzner_robot(world: &mut World, asked: &Asked) -> Answer {
-    let error = |code: &str| status(404, json!({"error": {"status": 404, "code": code, "message": "not found"}}));
+    let error = |code: &str| {
+        status(
+            404,
+            json!({"error": {"status": 404, "code": code, "message": "not found"}}),
+        )
+    };
     route!(asked,
         "GET" ["rdns", ip] if !world.mine(ip) => error("IP_NOT_FOUND"),
         "GET" ["rdns", ip] => match world.ptr(ip) {
@@ -414,11 +516,21 @@ fn ovh_proof(asked: &Asked, _: &str) -> Result<(), String> {
     header(asked, "x-ovh-consumer", "s3cr3t-consumer")?;
     let signature = asked.headers.get("x-ovh-signature").ok_or("no signature")?;
     // Its value, a unit test pins.
-    if signature.starts_with("$1$") && signature.len() == 43 { Ok(()) } else { Err(signature.clone()) }
+    if signature.starts_with("$1$") && signature.len() == 43 {
+        Ok(())
+    } else {
+        Err(signature.clone())
+    }
 }
 
 fn ovh(world: &mut World, asked: &Asked) -> Answer {
-    let block = |ip: &str| if ip.contains(':') { "2001:db8:1:2::/64".to_owned() } else { format!("{ip}/32") };
+    let block = |ip: &str| {
+        if ip.contains(':') {
+            "2001:db8:1:2::/64".to_owned()
+        } else {
+            format!("{ip}/32")
+        }
+    };
     route!(asked,
         "GET" ["auth", "time"] => ok(json!(1_700_000_000)),
         "GET" ["ip"] => {
@@ -502,7 +614,10 @@ fn scaleway(world: &mut World, asked: &Asked) -> Answer {
 
 fn hostinger(world: &mut World, asked: &Asked) -> Answer {
     let list = |world: &World, ip: &str, id: u32| -> Vec<Value> {
-        own(world, &[ip]).iter().map(|ip| json!({"id": id, "address": ip, "ptr": world.ptr(ip)})).collect()
+        own(world, &[ip])
+            .iter()
+            .map(|ip| json!({"id": id, "address": ip, "ptr": world.ptr(ip)}))
+            .collect()
     };
     let action = |state: &str| json!({"id": 8, "name": "ptr", "state": state});
     let ip = |id: &str| if id == "4" { V4 } else { V6 };
@@ -521,7 +636,9 @@ fn hostinger(world: &mut World, asked: &Asked) -> Answer {
             world.write(ip(id), None);
             ok(action("created"))
         }
-        ("GET", ["virtual-machines", "2", "actions", "8"]) => ok(action(world.state("delayed", "success"))),
+        ("GET", ["virtual-machines", "2", "actions", "8"]) => {
+            ok(action(world.state("delayed", "success")))
+        }
         _ => none(),
     }
 }
@@ -585,9 +702,14 @@ fn leaseweb(world: &mut World, asked: &Asked) -> Answer {
 }
 
 fn exoscale_proof(asked: &Asked, _: &str) -> Result<(), String> {
-    let proof = asked.headers.get("authorization").cloned().unwrap_or_default();
+    let proof = asked
+        .headers
+        .get("authorization")
+        .cloned()
+        .unwrap_or_default();
     // Its signature, a unit test pins.
-    let right = proof.starts_with("EXO2-HMAC-SHA256 credential=EXO1,expires=") && proof.contains(",signature=");
+    let right = proof.starts_with("EXO2-HMAC-SHA256 credential=EXO1,expires=")
+        && proof.contains(",signature=");
     if right { Ok(()) } else { Err(proof) }
 }
 
@@ -624,7 +746,9 @@ fn aws(world: &mut World, asked: &Asked) -> Answer {
     let xml = |status: u16, text: String| Answer {
         status,
         headers: vec![("content-type", "text/xml".into())],
-        body: format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<R xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>1</requestId>{text}</R>"),
+        body: format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<R xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>1</requestId>{text}</R>"
+        ),
     };
     match asked.at("/Action").as_deref() {
         Some("DescribeAddresses") => match asked.at("/PublicIp.1") {
@@ -652,7 +776,11 @@ fn aws(world: &mut World, asked: &Asked) -> Answer {
 
 fn google(world: &mut World, asked: &Asked) -> Answer {
     let config = |world: &World, ip: &str| -> Vec<Value> {
-        let key = if ip.contains(':') { "externalIpv6" } else { "natIP" };
+        let key = if ip.contains(':') {
+            "externalIpv6"
+        } else {
+            "natIP"
+        };
         own(world, &[ip])
             .iter()
             .map(|ip| {
@@ -669,22 +797,38 @@ fn google(world: &mut World, asked: &Asked) -> Answer {
         ("GET", ["aggregated", "instances"]) => {
             let nic = json!({"name": "nic0", "accessConfigs": config(world, V4), "ipv6AccessConfigs": config(world, V6)});
             let instance = json!({"name": "mx", "zone": "https://www.googleapis.com/compute/v1/projects/p1/zones/eu-1", "networkInterfaces": [nic]});
-            ok(json!({"items": {"zones/us-1": {"warning": {}}, "zones/eu-1": {"instances": [instance]}}}))
+            ok(
+                json!({"items": {"zones/us-1": {"warning": {}}, "zones/eu-1": {"instances": [instance]}}}),
+            )
         }
         ("POST", ["zones", "eu-1", "instances", "mx", "updateAccessConfig"]) => {
-            assert_eq!(asked.query.get("networkInterface").map(String::as_str), Some("nic0"));
-            let ip = if asked.at("/name").as_deref() == Some("v6") { V6 } else { V4 };
+            assert_eq!(
+                asked.query.get("networkInterface").map(String::as_str),
+                Some("nic0")
+            );
+            let ip = if asked.at("/name").as_deref() == Some("v6") {
+                V6
+            } else {
+                V4
+            };
             world.write(ip, asked.at("/publicPtrDomainName"));
             world.unfinished = 1;
             ok(json!({"name": "op", "status": "RUNNING"}))
         }
-        ("GET", ["zones", "eu-1", "operations", "op"]) => ok(json!({"name": "op", "status": world.state("RUNNING", "DONE")})),
+        ("GET", ["zones", "eu-1", "operations", "op"]) => {
+            ok(json!({"name": "op", "status": world.state("RUNNING", "DONE")}))
+        }
         _ => none(),
     }
 }
 
 fn azure(world: &mut World, asked: &Asked) -> Answer {
-    let id = |ip: &str| format!("/subscriptions/s1/resourceGroups/rg/providers/Microsoft.Network/publicIPAddresses/{}", if ip.contains(':') { "six" } else { "four" });
+    let id = |ip: &str| {
+        format!(
+            "/subscriptions/s1/resourceGroups/rg/providers/Microsoft.Network/publicIPAddresses/{}",
+            if ip.contains(':') { "six" } else { "four" }
+        )
+    };
     let shown = |world: &mut World, ip: &str| {
         let state = world.state("Updating", "Succeeded");
         let mut dns = json!({"domainNameLabel": "wac"});
@@ -695,15 +839,29 @@ fn azure(world: &mut World, asked: &Asked) -> Answer {
     };
     match (asked.method.as_str(), asked.path.last().map(String::as_str)) {
         ("GET", Some("publicIPAddresses")) => {
-            let list: Vec<Value> = own(world, &[V4, V6]).iter().map(|ip| shown(world, ip)).collect();
+            let list: Vec<Value> = own(world, &[V4, V6])
+                .iter()
+                .map(|ip| shown(world, ip))
+                .collect();
             ok(json!({"value": list}))
         }
         (method, Some(name @ ("four" | "six"))) => {
             let ip = if name == "six" { V6 } else { V4 };
             if method == "PUT" {
-                assert_eq!(asked.headers.get("if-match").map(String::as_str), Some("W/\"1\""));
-                assert_eq!(asked.body["properties"]["idleTimeoutInMinutes"], 4, "the whole resource");
-                assert_eq!(asked.at("/properties/dnsSettings/domainNameLabel").as_deref(), Some("wac"));
+                assert_eq!(
+                    asked.headers.get("if-match").map(String::as_str),
+                    Some("W/\"1\"")
+                );
+                assert_eq!(
+                    asked.body["properties"]["idleTimeoutInMinutes"], 4,
+                    "the whole resource"
+                );
+                assert_eq!(
+                    asked
+                        .at("/properties/dnsSettings/domainNameLabel")
+                        .as_deref(),
+                    Some("wac")
+                );
                 world.write(ip, asked.at("/properties/dnsSettings/reverseFqdn"));
                 world.unfinished = 1;
             }
@@ -712,4 +870,3 @@ fn azure(world: &mut World, asked: &Asked) -> Answer {
         _ => none(),
     }
 }
-

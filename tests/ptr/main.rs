@@ -32,7 +32,11 @@ impl Stage {
         let fake = Fake::start(hoster).await;
         let mut settings = Settings::default().with("endpoint", fake.endpoint.as_str());
         let entry = catalogue::ptr(hoster.id).expect(hoster.id);
-        if entry.fields.iter().any(|field| field.name == "auth_endpoint") {
+        if entry
+            .fields
+            .iter()
+            .any(|field| field.name == "auth_endpoint")
+        {
             settings = settings.with("auth_endpoint", fake.auth.as_str());
         }
         for (name, value) in hoster.fields {
@@ -65,7 +69,10 @@ impl Stage {
 
     async fn list(&self, ip: &str) -> Result<Rrset> {
         let key = key(ip);
-        let sets = self.zone.list(&key.name, std::slice::from_ref(&key)).await?;
+        let sets = self
+            .zone
+            .list(&key.name, std::slice::from_ref(&key))
+            .await?;
         Ok(sets.into_iter().next().expect("a set for a key"))
     }
 
@@ -110,10 +117,18 @@ async fn what_is_set_is_seen_and_not_written_twice() {
                 stage.write(ip, Some(name)).await.expect(&id);
                 assert_eq!(stage.fake.world().writes, before + 1, "{id}: twice");
             }
-            let resets = if ip == V4 { hoster.resets.0 } else { hoster.resets.1 };
+            let resets = if ip == V4 {
+                hoster.resets.0
+            } else {
+                hoster.resets.1
+            };
             match stage.write(ip, None).await {
                 Ok(()) => assert!(resets, "{id}"),
-                Err(why) => assert!(!resets && why.told().contains("cannot take"), "{id}: {}", why.told()),
+                Err(why) => assert!(
+                    !resets && why.told().contains("cannot take"),
+                    "{id}: {}",
+                    why.told()
+                ),
             }
             let left = stage.list(ip).await.expect(&id);
             assert_eq!(left.values.is_empty(), resets, "{id}: {left:?}");
@@ -133,7 +148,10 @@ async fn the_hosters_own_name_counts_as_not_set() {
         stage.fake.world().held.insert(ip, default.to_owned());
         let seen = stage.list(V4).await.expect(hoster.id);
         assert!(seen.values.is_empty(), "{}: {seen:?}", hoster.id);
-        stage.write(V4, Some("mail.example.com")).await.expect(hoster.id);
+        stage
+            .write(V4, Some("mail.example.com"))
+            .await
+            .expect(hoster.id);
         assert_eq!(stage.fake.world().writes, 1, "{}", hoster.id);
         stage.judged();
     }
@@ -145,7 +163,11 @@ async fn somebody_elses_address_is_not_one_without_a_name() {
         let stage = Stage::of(hoster).await;
         stage.fake.world().foreign = true;
         for ip in stage.addresses() {
-            let tells = if ip == V4 { hoster.tells.0 } else { hoster.tells.1 };
+            let tells = if ip == V4 {
+                hoster.tells.0
+            } else {
+                hoster.tells.1
+            };
             let told = match stage.list(ip).await {
                 Err(why) => why.told(),
                 Ok(set) => {
@@ -154,7 +176,15 @@ async fn somebody_elses_address_is_not_one_without_a_name() {
                     refused.expect_err(hoster.id).told()
                 }
             };
-            assert!(told.contains(if tells { "is not an address of this account" } else { "not" }), "{} {ip}: {told}", hoster.id);
+            assert!(
+                told.contains(if tells {
+                    "is not an address of this account"
+                } else {
+                    "not"
+                }),
+                "{} {ip}: {told}",
+                hoster.id
+            );
         }
         assert_eq!(stage.fake.world().writes, 0, "{}", hoster.id);
         stage.judged();
@@ -166,11 +196,18 @@ async fn a_forward_record_that_is_missing_is_waited_for() {
     for hoster in HOSTERS.iter().filter(|hoster| hoster.no_forward.is_some()) {
         let stage = Stage::of(hoster).await;
         stage.fake.world().no_forward = 3;
-        stage.write(V4, Some("mail.example.com")).await.expect(hoster.id);
+        stage
+            .write(V4, Some("mail.example.com"))
+            .await
+            .expect(hoster.id);
         assert_eq!(stage.fake.world().writes, 1, "{}", hoster.id);
         stage.fake.world().no_forward = u32::MAX;
         let asked = stage.fake.world().asked;
-        let told = stage.write(V4, Some("new.example.com")).await.expect_err(hoster.id).told();
+        let told = stage
+            .write(V4, Some("new.example.com"))
+            .await
+            .expect_err(hoster.id)
+            .told();
         assert!(told.contains("A and AAAA records"), "{}: {told}", hoster.id);
         let tried = stage.fake.world().asked - asked;
         assert!(tried < 150, "{}: {tried} requests", hoster.id);
@@ -186,11 +223,21 @@ async fn a_busy_api_is_asked_again() {
         slow.headers.push(("Retry-After", "2".into()));
         let down = status(503, json!({"message": "maintenance"}));
         // AWS reads by POST, which looks like a change: the first fault is the read's.
-        let faults = [(Which::Reads, slow.clone()), (Which::Reads, down.clone()), (Which::Writes, slow), (Which::Writes, down)];
+        let faults = [
+            (Which::Reads, slow.clone()),
+            (Which::Reads, down.clone()),
+            (Which::Writes, slow),
+            (Which::Writes, down),
+        ];
         let reads_by_get = hoster.id != "aws-ec2";
-        let faults = faults.into_iter().filter(|(which, _)| reads_by_get || *which == Which::Writes);
+        let faults = faults
+            .into_iter()
+            .filter(|(which, _)| reads_by_get || *which == Which::Writes);
         stage.fake.world().faults.extend(faults);
-        stage.write(V4, Some("mail.example.com")).await.expect(hoster.id);
+        stage
+            .write(V4, Some("mail.example.com"))
+            .await
+            .expect(hoster.id);
         assert!(stage.fake.world().faults.is_empty(), "{}", hoster.id);
         assert_eq!(stage.fake.world().writes, 1, "{}", hoster.id);
         stage.judged();
@@ -200,11 +247,17 @@ async fn a_busy_api_is_asked_again() {
 #[tokio::test]
 async fn a_pause_that_nobody_can_wait_for_is_told() {
     let stage = Stage::of(&HOSTERS[0]).await;
-    let mut slow = status(429, json!({"error": {"message": "limit of requests per hour reached"}}));
+    let mut slow = status(
+        429,
+        json!({"error": {"message": "limit of requests per hour reached"}}),
+    );
     slow.headers.push(("Retry-After", "3000".into()));
     stage.fake.world().faults.push_back((Which::Reads, slow));
     let told = stage.list(V4).await.expect_err("too long").told();
-    assert!(told.contains("limit of requests") && told.contains("in 3000 seconds"), "{told}");
+    assert!(
+        told.contains("limit of requests") && told.contains("in 3000 seconds"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
@@ -214,10 +267,22 @@ async fn a_wrong_secret_is_told_and_never_shown() {
             let stage = Stage::of(hoster).await;
             let refused = status(code, json!({"message": "wrong: ECHO"}));
             // A short-lived token is tried once more with a fresh one.
-            stage.fake.world().faults.extend([(Which::Reads, refused.clone()), (Which::Reads, refused)]);
+            stage
+                .fake
+                .world()
+                .faults
+                .extend([(Which::Reads, refused.clone()), (Which::Reads, refused)]);
             let told = stage.list(V4).await.expect_err(hoster.id).told();
-            assert!(told.contains("credentials are refused") && told.contains("`"), "{}: {told}", hoster.id);
-            assert!(!SECRETS.iter().any(|secret| told.contains(secret)), "{}: {told}", hoster.id);
+            assert!(
+                told.contains("credentials are refused") && told.contains("`"),
+                "{}: {told}",
+                hoster.id
+            );
+            assert!(
+                !SECRETS.iter().any(|secret| told.contains(secret)),
+                "{}: {told}",
+                hoster.id
+            );
         }
     }
 }
@@ -236,7 +301,10 @@ async fn an_answer_that_is_none_is_no_empty_one() {
 
 #[test]
 fn every_api_of_the_catalogue_is_tried_here_and_can_be_elsewhere() {
-    for entry in catalogue::entries().iter().filter(|entry| entry.kind == Kind::Ptr) {
+    for entry in catalogue::entries()
+        .iter()
+        .filter(|entry| entry.kind == Kind::Ptr)
+    {
         let tried = HOSTERS.iter().any(|hoster| hoster.id == entry.id);
         assert_eq!(tried, entry.api.is_some(), "{}", entry.id);
         let endpoint = entry.fields.iter().any(|field| field.name == "endpoint");

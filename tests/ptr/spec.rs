@@ -66,7 +66,11 @@ impl Spec {
             }
         }
         let Some(content) = operation["requestBody"]["content"].as_object() else {
-            return if asked.body.is_null() { Ok(()) } else { Err("it takes no body".into()) };
+            return if asked.body.is_null() {
+                Ok(())
+            } else {
+                Err("it takes no body".into())
+            };
         };
         let kind = asked.headers.get("content-type").ok_or("no content type")?;
         let media = content.get(kind).ok_or_else(|| format!("no {kind}"))?;

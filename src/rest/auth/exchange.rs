@@ -32,9 +32,8 @@ pub(super) async fn token(
     client: &reqwest::Client,
     now: OffsetDateTime,
 ) -> Result<Token> {
-    let missing = |name: String| {
-        Failure::new(format!("the field `{name}` is not set")).exit(Exit::Unsound)
-    };
+    let missing =
+        |name: String| Failure::new(format!("the field `{name}` is not set")).exit(Exit::Unsound);
     let mut vars = fields.clone();
     vars.insert("now".into(), now.unix_timestamp().into());
     vars.insert("nonce".into(), rsa::nonce()?.into());
@@ -56,7 +55,9 @@ pub(super) async fn token(
             let key = template::text(key, &vars).map_err(missing)?;
             request = request.header("signature", rsa::sha512(&key, body.as_bytes())?);
         }
-        request = request.header("content-type", "application/json").body(body);
+        request = request
+            .header("content-type", "application/json")
+            .body(body);
     }
     let place = place(&url);
     let answer = request.send().await.map_err(|e| {
@@ -64,8 +65,10 @@ pub(super) async fn token(
     })?;
     let status = answer.status();
     if status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS {
-        return Err(Failure::new(format!("{place} gives no token now ({status})"))
-            .hint("run this again in a few minutes"));
+        return Err(
+            Failure::new(format!("{place} gives no token now ({status})"))
+                .hint("run this again in a few minutes"),
+        );
     }
     if !status.is_success() {
         // Its text may repeat what was sent.
@@ -75,7 +78,8 @@ pub(super) async fn token(
         );
     }
     let header = exchange.pick.strip_prefix("header:");
-    let carried = header.and_then(|name| answer.headers().get(name)?.to_str().ok().map(str::to_owned));
+    let carried =
+        header.and_then(|name| answer.headers().get(name)?.to_str().ok().map(str::to_owned));
     let body: serde_json::Value = answer
         .json()
         .await

@@ -23,7 +23,10 @@ pub(super) fn sign(request: &mut Request, key: &str, secret: &str, time: i64) {
         request.url.path(),
         request.body
     );
-    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), signed.as_bytes());
+    let signature = hmac::sign(
+        &hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()),
+        signed.as_bytes(),
+    );
     let args = if names.is_empty() {
         String::new()
     } else {

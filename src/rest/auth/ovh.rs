@@ -8,7 +8,11 @@ use crate::failure::{Context, Result};
 use crate::rest::request::Request;
 
 /// How many seconds the hoster's clock is ahead of ours.
-pub(super) async fn ahead(client: &reqwest::Client, base: &str, now: OffsetDateTime) -> Result<i64> {
+pub(super) async fn ahead(
+    client: &reqwest::Client,
+    base: &str,
+    now: OffsetDateTime,
+) -> Result<i64> {
     let answer = client.get(format!("{base}/auth/time")).send().await;
     let answer = answer.and_then(reqwest::Response::error_for_status);
     let text = match answer {
@@ -23,7 +27,13 @@ pub(super) async fn ahead(client: &reqwest::Client, base: &str, now: OffsetDateT
 }
 
 /// Signs at `time`, in seconds since 1970 by the hoster's clock.
-pub(super) fn sign(request: &mut Request, application: &str, secret: &str, consumer: &str, time: i64) {
+pub(super) fn sign(
+    request: &mut Request,
+    application: &str,
+    secret: &str,
+    consumer: &str,
+    time: i64,
+) {
     let signed = format!(
         "{secret}+{consumer}+{}+{}+{}+{time}",
         request.method, request.url, request.body

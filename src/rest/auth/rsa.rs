@@ -24,7 +24,11 @@ pub(super) fn sha512(pem: &str, text: &[u8]) -> Result<String> {
 }
 
 /// The assertion of RFC 7523 section 2.1, and where it is to be handed in.
-pub(super) fn assertion(account: &str, scope: &str, now: OffsetDateTime) -> Result<(String, String)> {
+pub(super) fn assertion(
+    account: &str,
+    scope: &str,
+    now: OffsetDateTime,
+) -> Result<(String, String)> {
     #[derive(Deserialize)]
     struct Account {
         client_email: String,
@@ -33,8 +37,10 @@ pub(super) fn assertion(account: &str, scope: &str, now: OffsetDateTime) -> Resu
     }
     let account: Account = serde_json::from_str(account).map_err(|_| {
         // The parser's own words may show a part of the key.
-        Failure::new("the service account's key is no JSON with client_email, private_key and token_uri")
-            .exit(Exit::Unsound)
+        Failure::new(
+            "the service account's key is no JSON with client_email, private_key and token_uri",
+        )
+        .exit(Exit::Unsound)
     })?;
     let begins = now.unix_timestamp();
     let claims = json!({
@@ -45,7 +51,11 @@ pub(super) fn assertion(account: &str, scope: &str, now: OffsetDateTime) -> Resu
         "exp": begins + LIFE,
     });
     let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let head = format!("{}.{}", part(json!({"alg": "RS256", "typ": "JWT"})), part(claims));
+    let head = format!(
+        "{}.{}",
+        part(json!({"alg": "RS256", "typ": "JWT"})),
+        part(claims)
+    );
     let signature = signed(&account.private_key, &RSA_PKCS1_SHA256, head.as_bytes())?;
     let assertion = format!("{head}.{}", URL_SAFE_NO_PAD.encode(signature));
     Ok((assertion, account.token_uri))

@@ -20,7 +20,9 @@ pub(super) struct Key<'a> {
 /// Signs host, date and content type, the path and the body; the query must be empty.
 pub(super) fn sign(request: &mut Request, key: &Key<'_>, now: OffsetDateTime) -> Result<()> {
     let stamp = now
-        .format(format_description!("[year][month][day]T[hour][minute][second]Z"))
+        .format(format_description!(
+            "[year][month][day]T[hour][minute][second]Z"
+        ))
         .context("the time cannot be written")?;
     let day = stamp.get(..8).unwrap_or_default();
     let host = request
@@ -31,8 +33,13 @@ pub(super) fn sign(request: &mut Request, key: &Key<'_>, now: OffsetDateTime) ->
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     };
-    let kind = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-    let kind = kind.and_then(|(_, value)| value.to_str().ok()).unwrap_or_default();
+    let kind = request
+        .headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    let kind = kind
+        .and_then(|(_, value)| value.to_str().ok())
+        .unwrap_or_default();
     const SIGNED: &str = "content-type;host;x-amz-date";
     let canonical = format!(
         "{}\n{}\n\ncontent-type:{kind}\nhost:{host}\nx-amz-date:{stamp}\n\n{SIGNED}\n{}",
@@ -78,7 +85,9 @@ mod tests {
     fn the_signature_is_that_of_the_test_suite() {
         let mut request = Request {
             method: reqwest::Method::POST,
-            url: "https://example.amazonaws.com/".parse().expect("an address"),
+            url: "https://example.amazonaws.com/"
+                .parse()
+                .expect("an address"),
             headers: Vec::new(),
             body: "Param1=value1".into(),
         };
@@ -92,7 +101,9 @@ mod tests {
         };
         sign(&mut request, &key, datetime!(2015-08-30 12:36:00 UTC)).expect("signed");
         let proof = request.headers.last().map(|(_, value)| value);
-        let proof = proof.and_then(|value| value.to_str().ok()).expect("a proof");
+        let proof = proof
+            .and_then(|value| value.to_str().ok())
+            .expect("a proof");
         let expected = "Signature=ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a";
         assert!(proof.ends_with(expected), "{proof}");
     }
