@@ -5,6 +5,7 @@ pub mod api;
 pub mod auth;
 pub mod link;
 pub mod pick;
+mod refusal;
 mod request;
 mod search;
 pub mod template;
@@ -18,8 +19,9 @@ use tokio::sync::OnceCell;
 
 use self::api::{Family, Route};
 use self::auth::Auth;
+use self::link::Link;
 pub use self::link::Pace;
-use self::link::{Link, Refusal};
+use self::refusal::Refusal;
 use self::search::follow;
 use self::template::Vars;
 use crate::catalogue::{Entry, Field};

@@ -8,8 +8,9 @@ use reqwest::Url;
 use serde_json::Value;
 
 use super::api::{More, Step, Wait};
-use super::link::{Link, Refusal};
+use super::link::Link;
 use super::pick;
+use super::refusal::Refusal;
 use super::template::{self, Vars};
 use crate::failure::Failure;
 
