@@ -104,8 +104,75 @@ macro_rules! pages {
 
 const PAGES: &[(Kind, &str, &str)] = pages! {
     Dns "manual" "dns/manual.yaml";
+    Dns "alidns" "dns/alidns.yaml";
+    Dns "arvancloud" "dns/arvancloud.yaml";
+    Dns "autodns" "dns/autodns.yaml";
+    Dns "azure" "dns/azure.yaml";
+    Dns "baiducloud" "dns/baiducloud.yaml";
+    Dns "bluecat" "dns/bluecat.yaml";
+    Dns "bunny" "dns/bunny.yaml";
+    Dns "cloudflare" "dns/cloudflare.yaml";
+    Dns "cloudns" "dns/cloudns.yaml";
+    Dns "constellix" "dns/constellix.yaml";
+    Dns "cpanel" "dns/cpanel.yaml";
+    Dns "desec" "dns/desec.yaml";
+    Dns "digitalocean" "dns/digitalocean.yaml";
+    Dns "dnsimple" "dns/dnsimple.yaml";
+    Dns "dnsmadeeasy" "dns/dnsmadeeasy.yaml";
+    Dns "domeneshop" "dns/domeneshop.yaml";
+    Dns "dreamhost" "dns/dreamhost.yaml";
+    Dns "dynu" "dns/dynu.yaml";
+    Dns "easydns" "dns/easydns.yaml";
+    Dns "edgedns" "dns/edgedns.yaml";
+    Dns "exoscale" "dns/exoscale.yaml";
+    Dns "gandi" "dns/gandi.yaml";
+    Dns "gcore" "dns/gcore.yaml";
+    Dns "glesys" "dns/glesys.yaml";
+    Dns "godaddy" "dns/godaddy.yaml";
+    Dns "google-cloud" "dns/google-cloud.yaml";
+    Dns "hetzner" "dns/hetzner.yaml";
+    Dns "hostingde" "dns/hostingde.yaml";
+    Dns "hostinger" "dns/hostinger.yaml";
+    Dns "huaweicloud" "dns/huaweicloud.yaml";
+    Dns "ibmcloud" "dns/ibmcloud.yaml";
+    Dns "infoblox" "dns/infoblox.yaml";
+    Dns "infomaniak" "dns/infomaniak.yaml";
+    Dns "inwx" "dns/inwx.yaml";
+    Dns "ionos" "dns/ionos.yaml";
+    Dns "ipv64" "dns/ipv64.yaml";
+    Dns "joker" "dns/joker.yaml";
+    Dns "lightsail" "dns/lightsail.yaml";
+    Dns "linode" "dns/linode.yaml";
+    Dns "luadns" "dns/luadns.yaml";
+    Dns "mythicbeasts" "dns/mythicbeasts.yaml";
+    Dns "namecheap" "dns/namecheap.yaml";
+    Dns "namedotcom" "dns/namedotcom.yaml";
+    Dns "namesilo" "dns/namesilo.yaml";
+    Dns "netcup" "dns/netcup.yaml";
+    Dns "netlify" "dns/netlify.yaml";
+    Dns "nifcloud" "dns/nifcloud.yaml";
+    Dns "ns1" "dns/ns1.yaml";
+    Dns "oracle-cloud" "dns/oracle-cloud.yaml";
+    Dns "ovh" "dns/ovh.yaml";
+    Dns "plesk" "dns/plesk.yaml";
+    Dns "porkbun" "dns/porkbun.yaml";
     Dns "powerdns" "dns/powerdns.yaml";
     Dns "rfc2136" "dns/rfc2136.yaml";
+    Dns "route53" "dns/route53.yaml";
+    Dns "safedns" "dns/safedns.yaml";
+    Dns "scaleway" "dns/scaleway.yaml";
+    Dns "selectel" "dns/selectel.yaml";
+    Dns "simplycom" "dns/simplycom.yaml";
+    Dns "spaceship" "dns/spaceship.yaml";
+    Dns "tencentcloud" "dns/tencentcloud.yaml";
+    Dns "transip" "dns/transip.yaml";
+    Dns "ultradns" "dns/ultradns.yaml";
+    Dns "vercel" "dns/vercel.yaml";
+    Dns "volcengine" "dns/volcengine.yaml";
+    Dns "vultr" "dns/vultr.yaml";
+    Dns "websupport" "dns/websupport.yaml";
+    Dns "yandexcloud" "dns/yandexcloud.yaml";
+    Dns "zoneeu" "dns/zoneeu.yaml";
     Ptr "aws-ec2" "ptr/aws-ec2.yaml";
     Ptr "azure" "ptr/azure.yaml";
     Ptr "contabo" "ptr/contabo.yaml";
@@ -131,46 +198,18 @@ const PAGES: &[(Kind, &str, &str)] = pages! {
 };
 
 /// DNS providers that have an id, but no implementation yet.
-const LATER_DNS: &[&str] = &[
-    "azure",
-    "bunny",
-    "cloudflare",
-    "cloudns",
-    "contabo",
-    "desec",
-    "digitalocean",
-    "dnsimple",
-    "dynu",
-    "exec",
-    "exoscale",
-    "gandi",
-    "gcore",
-    "godaddy",
-    "google-cloud",
-    "hetzner",
-    "hostinger",
-    "infomaniak",
-    "inwx",
-    "ionos",
-    "linode",
-    "luadns",
-    "namecheap",
-    "netcup",
-    "netlify",
-    "ns1",
-    "oracle-cloud",
-    "ovh",
-    "porkbun",
-    "route53",
-    "scaleway",
-    "simplycom",
-    "spaceship",
-    "transip",
-    "ultradns",
-    "vercel",
-    "vultr",
-    "zonefile",
+const LATER_DNS: &[&str] = &["contabo", "exec", "zonefile"];
+
+/// Names of DNS providers that cannot be used, or are called otherwise here.
+const REFUSED_DNS: &[(&str, &str)] = &[
+    ("ddnss", CANNOT_LIST),
+    ("dnspod", "it is called `tencentcloud` here"),
+    ("duckdns", CANNOT_LIST),
+    ("freemyip", CANNOT_LIST),
+    ("hurricane", CANNOT_LIST),
 ];
+
+const CANNOT_LIST: &str = "its API cannot say which records stand in the zone, and mailctl writes nothing that it has not read; `manual` says which records to set, and verifies them";
 
 /// PTR providers that have an id, but no implementation yet.
 const LATER_PTR: &[&str] = &[];
@@ -245,6 +284,18 @@ pub fn later(kind: Kind) -> &'static [&'static str] {
     }
 }
 
+/// Why a provider of this name is refused, where it is known and cannot be used.
+pub fn refused(kind: Kind, id: &str) -> Option<&'static str> {
+    let refused = match kind {
+        Kind::Dns => REFUSED_DNS,
+        Kind::Ptr => &[],
+    };
+    refused
+        .iter()
+        .find(|(name, _)| *name == id)
+        .map(|(_, why)| *why)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,6 +333,34 @@ mod tests {
                 assert!(!(field.secret && field.format.is_some()), "{}", entry.id);
             }
         }
+    }
+
+    /// The table of the README, made from the catalogue.
+    fn table(kind: Kind) -> String {
+        let rows = entries().iter().filter(|entry| entry.kind == kind);
+        let rows = rows.map(|entry| {
+            let named = |field: &Field| match (field.required, &field.name) {
+                (true, name) => format!("`{name}`"),
+                (false, name) => format!("`{name}`?"),
+            };
+            let fields: Vec<String> = entry.fields.iter().map(named).collect();
+            format!(
+                "| {} | `{}` | {} |\n",
+                entry.title,
+                entry.id,
+                fields.join(", ")
+            )
+        });
+        rows.collect()
+    }
+
+    #[test]
+    fn the_readme_has_the_catalogue() {
+        let readme = include_str!("../README.md");
+        let wanted = table(Kind::Dns);
+        let from = readme.find("| By hand | `manual` |");
+        let found = from.and_then(|at| readme.get(at..at + wanted.len()));
+        assert_eq!(found, Some(wanted.as_str()), "README.md, Providers");
     }
 
     #[test]

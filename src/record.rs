@@ -303,8 +303,25 @@ fn dotted(name: &str) -> String {
 fn caa(text: &str) -> Option<String> {
     let (flags, rest) = text.trim().split_once(char::is_whitespace)?;
     let (tag, value) = rest.trim_start().split_once(char::is_whitespace)?;
-    let value = escaped(txt_joined(value.trim()).as_bytes());
-    Some(format!("{flags} {} {value}", tag.to_ascii_lowercase()))
+    let tag = tag.to_ascii_lowercase();
+    let mut text = txt_joined(value.trim());
+    if matches!(tag.as_str(), "issue" | "issuewild") {
+        text = issuer(&text);
+    }
+    Some(format!("{flags} {tag} {}", escaped(text.as_bytes())))
+}
+
+/// `domain; parameter=value` (RFC 8659 section 4.2): blanks around semicolons
+/// say nothing, and providers write them as they like. Nobody is `;`.
+fn issuer(text: &str) -> String {
+    let mut parts = text.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    let parameters: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    match (name, parameters.as_slice()) {
+        ("", []) => ";".to_owned(),
+        (name, []) => name.to_owned(),
+        (name, parameters) => format!("{name}; {}", parameters.join("; ")),
+    }
 }
 
 /// `usage selector matching data` (RFC 6698 section 2.2): the data may be cut by blanks, in any case.
@@ -424,6 +441,11 @@ mod tests {
         assert_eq!(txt_joined(&quoted), long);
         assert_eq!(canonical(RType::Txt, "\"v=spf1 \" \"-all\""), "v=spf1 -all");
         assert_eq!(txt_joined(&txt_quoted("grün")), "grün");
+        assert_eq!(
+            canonical(RType::Caa, "0 issue \"ca.example;a=1 ;  b=2\""),
+            "0 issue \"ca.example; a=1; b=2\""
+        );
+        assert_eq!(canonical(RType::Caa, "0 issue \"\""), "0 issue \";\"");
         assert_eq!(
             canonical(RType::Caa, "0 Issue  letsencrypt.org"),
             "0 issue \"letsencrypt.org\""

@@ -1,6 +1,7 @@
 //! The seam to whoever holds a zone: DNS providers, and PTR providers, which
 //! hold one kind of record of the reverse tree.
 
+pub mod library;
 pub mod manual;
 pub mod powerdns;
 pub mod rfc2136;
@@ -55,6 +56,12 @@ pub trait Zone: Send + Sync {
         false
     }
 
+    /// The TTL that name servers show where `wanted` was written, in seconds;
+    /// `None` where the provider does as it likes.
+    fn ttl(&self, wanted: u32) -> Option<u32> {
+        Some(wanted)
+    }
+
     /// Whether a person has to do what [`Zone::set`] would.
     fn by_hand(&self) -> bool {
         false
@@ -98,11 +105,14 @@ pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zo
             let server = fields.text("server")?;
             Ok(Arc::new(rfc2136::Rfc2136::new(server, tsig, dns.clone())?))
         }
-        other => Err(
-            Failure::new(format!("the DNS provider `{other}` is not yet supported"))
-                .hint("use `powerdns`, `rfc2136` or `manual`")
-                .exit(Exit::Unsound),
-        ),
+        other => match library::Library::open(other, settings, dns) {
+            Some(opened) => Ok(Arc::new(opened?)),
+            None => Err(
+                Failure::new(format!("the DNS provider `{other}` is not yet supported"))
+                    .hint("`mailctl providers dns` lists those that are")
+                    .exit(Exit::Unsound),
+            ),
+        },
     }
 }
 

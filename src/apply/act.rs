@@ -383,6 +383,7 @@ impl Pass<'_> {
                 text,
             });
         };
+        want.ttl = want.ttl.and_then(|ttl| zone.ttl(ttl));
         let how = if want.values.is_empty() {
             crate::dns::Visible::Gone
         } else {

@@ -22,26 +22,28 @@ pub fn run(cli: &Cli, options: &Providers) -> Result<Exit> {
     let entries: Vec<&Entry> = catalogue::entries().iter().filter(wanted).collect();
     if entries.is_empty() {
         let name = options.name.as_deref().unwrap_or_default();
-        return Err(
-            Failure::new(format!("the catalogue has no provider `{name}`"))
-                .hint("`mailctl providers` lists them all"),
-        );
+        let failure = Failure::new(format!("the catalogue has no provider `{name}`"));
+        return Err(match catalogue::refused(Kind::Dns, name) {
+            Some(why) => failure.hint(why),
+            None => failure.hint("`mailctl providers` lists them all"),
+        });
     }
     if cli.json {
         let shown: Vec<_> = entries.iter().map(|e| document(e)).collect();
         say(&json!({"schema": "mailctl.providers/1", "providers": shown}).to_string());
         return Ok(Exit::Ok);
     }
-    let width = entries
-        .iter()
-        .map(|entry| entry.id.len())
-        .max()
-        .unwrap_or(0);
+    let width = entries.iter().map(|e| e.id.len()).max().unwrap_or_default();
     for entry in entries {
         say(&if options.name.is_some() {
             whole(entry)
         } else {
-            format!("{:4} {:width$} {}", word(entry.kind), entry.id, entry.title)
+            format!(
+                "{:4} {:width$}  {}",
+                word(entry.kind),
+                entry.id,
+                entry.title
+            )
         });
     }
     Ok(Exit::Ok)

@@ -140,7 +140,7 @@ mod tests {
     fn a_rehearsal_needs_neither_secrets_nor_the_provider() {
         let source = "host: {name: smtp.wac.tax, ssh: root@203.0.113.7}\n\
             domains: {wac.tax: {users: {i: {password: env:NOT_SET_ANYWHERE_1}}}}\n\
-            dns: {provider: cloudflare, token: env:NOT_SET_ANYWHERE_2}\n";
+            dns: {provider: contabo, token: env:NOT_SET_ANYWHERE_2}\n";
         let refused =
             read("mail.yaml", source).expect_err("two secrets and a provider are missing");
         assert_eq!(
@@ -153,7 +153,7 @@ mod tests {
             loaded
                 .warnings
                 .iter()
-                .any(|w| w.message.contains("cloudflare"))
+                .any(|w| w.message.contains("contabo"))
         );
     }
 

@@ -103,7 +103,7 @@ pub static HOSTERS: &[Hoster] = &[
     },
     Hoster {
         id: "hetzner-robot",
-        fields: &[("user", "#ws+x"), ("password", "!s3cr3t-token")],
+        fields: &[("username", "#ws+x"), ("password", "!s3cr3t-token")],
         proof: |asked, _| header(asked, "authorization", "Basic I3dzK3g6czNjcjN0LXRva2Vu"),
         default: Some("static.7.113.0.203.clients.your-server.de"),
         answer: hetzner_robot,
@@ -154,7 +154,7 @@ pub static HOSTERS: &[Hoster] = &[
         fields: &[
             ("client_id", "id"),
             ("client_secret", "!s3cr3t-client"),
-            ("user", "wac"),
+            ("username", "wac"),
             ("password", "!s3cr3t-token"),
         ],
         proof: short_lived,
@@ -217,7 +217,7 @@ pub static HOSTERS: &[Hoster] = &[
     },
     Hoster {
         id: "upcloud",
-        fields: &[("user", "wac"), ("password", "!s3cr3t-token")],
+        fields: &[("username", "wac"), ("password", "!s3cr3t-token")],
         proof: |asked, _| header(asked, "authorization", "Basic d2FjOnMzY3IzdC10b2tlbg=="),
         default: Some("203-0-113-7.fi-hel2.upcloud.host"),
         resets: (true, false),
@@ -262,7 +262,7 @@ pub static HOSTERS: &[Hoster] = &[
     },
     Hoster {
         id: "transip",
-        fields: &[("login", "wac"), ("private_key", "!KEY")],
+        fields: &[("username", "wac"), ("private_key", "!KEY")],
         proof: short_lived,
         token: |asked, raw| {
             holds(asked, &[("/login", "wac")])?;
@@ -288,7 +288,7 @@ pub static HOSTERS: &[Hoster] = &[
     },
     Hoster {
         id: "exoscale",
-        fields: &[("api_key", "EXO1"), ("api_secret", "!s3cr3t-token")],
+        fields: &[("api_key", "!EXO1"), ("api_secret", "!s3cr3t-token")],
         proof: exoscale_proof,
         answer: exoscale,
         ..BASE
@@ -372,10 +372,10 @@ pub static HOSTERS: &[Hoster] = &[
     Hoster {
         id: "azure",
         fields: &[
-            ("tenant", "t1"),
+            ("tenant_id", "t1"),
             ("client_id", "id"),
             ("client_secret", "!s3cr3t-token"),
-            ("subscription", "s1"),
+            ("subscription_id", "s1"),
         ],
         proof: short_lived,
         token: |asked, _| {

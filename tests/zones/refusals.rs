@@ -121,7 +121,8 @@ fn what_open_cannot_use_is_unsound() {
     for (provider, word) in [
         ("powerdns", "endpoint"),
         ("rfc2136", "server"),
-        ("cloudflare", "not yet supported"),
+        ("cloudflare", "token"),
+        ("contabo", "not yet supported"),
     ] {
         let why = zone::open(provider, &Settings::default(), &dns)
             .err()

@@ -89,6 +89,11 @@ fn key_error(f: &mut Findings<'_>, path: &Path, message: String, help: String) {
 
 fn unknown(f: &mut Findings<'_>, kind: Kind, id: &str, path: &Path) {
     let ids = catalogue::ids(kind);
+    if let Some(why) = catalogue::refused(kind, id) {
+        let message = format!("the {} provider `{id}` cannot be used", word(kind));
+        f.error(path, message, why);
+        return;
+    }
     if catalogue::later(kind).contains(&id) && f.around.rehearsed() {
         let help = "the rehearsal stands in for it; a real plan still needs another one";
         f.warning(
@@ -100,10 +105,9 @@ fn unknown(f: &mut Findings<'_>, kind: Kind, id: &str, path: &Path) {
     }
     if catalogue::later(kind).contains(&id) {
         let help = match kind {
-            Kind::Dns => format!(
-                "supported are {}; `manual` says which records to set, and verifies them",
-                all_of(&ids)
-            ),
+            Kind::Dns => {
+                "`mailctl providers dns` lists those that are; `manual` says which records to set, and verifies them".to_owned()
+            }
             Kind::Ptr => {
                 "leave `ptr` out: mailctl then says what to set where, and verifies it".to_owned()
             }
@@ -128,7 +132,7 @@ fn unknown(f: &mut Findings<'_>, kind: Kind, id: &str, path: &Path) {
         None => f.error(
             path,
             format!("unknown {} provider `{id}`", word(kind)),
-            format!("supported are {}", all_of(&ids)),
+            format!("`mailctl providers {kind}` lists those that are known"),
         ),
     }
 }

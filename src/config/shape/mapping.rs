@@ -38,6 +38,14 @@ impl Walk<'_> {
                 read.insert(name, value);
             }
         }
+        for (given, _) in &seen {
+            let stranger = matches!(choice, Choice::Struct { properties, .. } if !properties.contains_key(given));
+            let meant = guess(given, known.iter().copied()).filter(|_| stranger);
+            if let Some(meant) = meant.filter(|meant| !read.contains_key(*meant)) {
+                // It is said already, and would be missed a second time.
+                self.places.broke(&path.then(meant));
+            }
+        }
         match choice {
             Choice::Struct {
                 required,

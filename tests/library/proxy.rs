@@ -1,0 +1,225 @@
+//! A proxy for HTTPS (RFC 9110 section 9.3.6) that answers in place of the
+//! server it is asked to connect to, and fails when it is told to.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use serde_json::Value;
+
+use super::{Api, Request, Response, TOKEN};
+
+/// The servers it stands in for.
+pub const HOSTS: [&str; 2] = ["api.cloudflare.com", "api.hetzner.cloud"];
+
+/// What becomes of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is answered.
+    None,
+    /// It does not arrive; the answer has this status, and `Retry-After` where there is a number.
+    Refused(u16, Option<u32>),
+    /// It arrives and is done, and then the connection ends.
+    Lost,
+}
+
+#[derive(Clone)]
+pub struct Proxy {
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+    seen: Arc<Mutex<Vec<String>>>,
+    empty: Arc<AtomicBool>,
+    api: Arc<Mutex<dyn Api>>,
+}
+
+impl Proxy {
+    /// Listens where the file `address` says, with the certificate beside it.
+    pub fn start(files: &Path, api: Arc<Mutex<dyn Api>>) -> Self {
+        let address = std::fs::read_to_string(files.join("address")).expect("an address");
+        let listener = TcpListener::bind(address).expect("the port is still free");
+        let certificate = CertificateDer::from_pem_file(files.join("server.pem"));
+        let key = PrivateKeyDer::from_pem_file(files.join("server.key")).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.expect("a certificate")], key)
+            .expect("a pair");
+        let config = Arc::new(config);
+        let proxy = Self {
+            faults: Arc::default(),
+            seen: Arc::default(),
+            empty: Arc::default(),
+            api,
+        };
+        let of_threads = proxy.clone();
+        // Ends with the test program.
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let (proxy, config) = (of_threads.clone(), Arc::clone(&config));
+                thread::spawn(move || proxy.serve(client, config));
+            }
+        });
+        proxy
+    }
+
+    /// What the next requests meet, later ones nothing; forgets those seen.
+    pub fn next(&self, faults: &[Fault]) {
+        *self.faults.lock().expect("a queue") = faults.iter().copied().collect();
+        self.seen.lock().expect("a list").clear();
+    }
+
+    /// The methods of the requests since.
+    pub fn seen(&self) -> Vec<String> {
+        self.seen.lock().expect("a list").clone()
+    }
+
+    /// How many of them may have changed something.
+    pub fn writes(&self) -> usize {
+        self.seen().iter().filter(|method| *method != "GET").count()
+    }
+
+    /// Whether the account that is asked has a zone without records.
+    pub fn empty(&self, empty: bool) {
+        self.empty.store(empty, Ordering::SeqCst);
+    }
+
+    /// What somebody else does at the API.
+    pub fn by_hand(&self, method: &str, path: &str, body: Value) {
+        let response = self.api.lock().expect("an API").answer(&Request {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: Vec::new(),
+            token: TOKEN.to_owned(),
+            body,
+        });
+        assert_eq!(response.status, 200, "{}", response.body);
+    }
+
+    fn answer(&self, request: &Request) -> Response {
+        let mut response = self.api.lock().expect("an API").answer(request);
+        let listing = request.path.ends_with("records") || request.path.ends_with("rrsets");
+        if listing && self.empty.load(Ordering::SeqCst) {
+            for list in ["result", "rrsets"] {
+                if let Some(list) = response.body.get_mut(list) {
+                    *list = Value::Array(Vec::new());
+                }
+            }
+        }
+        response
+    }
+
+    fn serve(&self, mut client: TcpStream, config: Arc<ServerConfig>) {
+        let Some(host) = connect(&client) else { return };
+        assert!(HOSTS.contains(&host.as_str()), "{host} is nobody here");
+        let granted = client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
+        granted.expect("a client that waits");
+        let session = ServerConnection::new(config).expect("a session");
+        let mut stream = BufReader::new(StreamOwned::new(session, client));
+        while let Some(request) = request(&mut stream) {
+            self.seen
+                .lock()
+                .expect("a list")
+                .push(request.method.clone());
+            let fault = self.faults.lock().expect("a queue").pop_front();
+            let (response, more) = match fault.unwrap_or(Fault::None) {
+                Fault::None => (self.answer(&request), String::new()),
+                Fault::Refused(status, wait) => {
+                    let more = wait.map(|wait| format!("Retry-After: {wait}\r\n"));
+                    (Response::error(status, "told to"), more.unwrap_or_default())
+                }
+                Fault::Lost => {
+                    self.answer(&request);
+                    return;
+                }
+            };
+            let (status, body) = (response.status, response.body.to_string());
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status} so\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{more}\r\n{body}"
+            );
+            let stream = stream.get_mut();
+            if stream
+                .write_all(answer.as_bytes())
+                .and_then(|()| stream.flush())
+                .is_err()
+            {
+                return;
+            }
+        }
+    }
+}
+
+/// The host of a CONNECT. Read octet by octet: what follows is TLS.
+fn connect(mut client: &TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut octet = [0];
+        client.read_exact(&mut octet).ok()?;
+        head.push(octet[0]);
+    }
+    let head = String::from_utf8(head).ok()?;
+    let target = head.strip_prefix("CONNECT ")?.split(' ').next()?;
+    Some(target.strip_suffix(":443")?.to_owned())
+}
+
+fn request(stream: &mut impl BufRead) -> Option<Request> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        match line.trim_end() {
+            "" => break,
+            line => lines.push(line.to_owned()),
+        }
+    }
+    let mut first = lines.first()?.split(' ').map(str::to_owned);
+    let (method, target) = (first.next()?, first.next()?);
+    let header = |name: &str| {
+        lines.iter().skip(1).find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name)
+                .then(|| value.trim().to_owned())
+        })
+    };
+    let length = header("content-length")
+        .and_then(|l| l.parse().ok())
+        .unwrap_or(0);
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let token = header("authorization").unwrap_or_default();
+    Some(Request {
+        method,
+        path: path.to_owned(),
+        query: query.split('&').filter_map(parameter).collect(),
+        token: token.rsplit(' ').next().unwrap_or_default().to_owned(),
+        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+    })
+}
+
+fn parameter(text: &str) -> Option<(String, String)> {
+    let (key, value) = text.split_once('=')?;
+    let mut octets = Vec::new();
+    let mut rest = value.bytes();
+    while let Some(octet) = rest.next() {
+        octets.push(match octet {
+            b'+' => b' ',
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            octet => octet,
+        });
+    }
+    Some((key.to_owned(), String::from_utf8(octets).ok()?))
+}
