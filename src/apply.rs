@@ -25,7 +25,7 @@ use crate::observe::World;
 use crate::plan::Plan;
 use crate::render::{self, Document};
 use crate::report::{Event, Report, Summary};
-use crate::resource::{Action, Change, RrsetWrite};
+use crate::resource::{Action, Change, Holder, RrsetWrite};
 use crate::survey::{Survey, survey};
 use crate::vault::{self, Vault};
 use crate::zone::manual;
@@ -284,7 +284,20 @@ async fn finish(
             }
         }
     }
+    summary.notes.extend(slow_ptr(tools, &summary.done));
     end(tools, summary, begun, Exit::Ok)
+}
+
+/// What a look from outside cannot see yet, though it is as wished.
+fn slow_ptr(tools: &Tools, done: &[String]) -> Option<String> {
+    let zone = tools.world.zone(&Holder::Ptr).ok()?;
+    let time = zone.slow()?;
+    done.iter().any(|id| id.starts_with("ptr ")).then(|| {
+        format!(
+            "{} has the PTR records, but name servers show them only after {time}: until then `mailctl check` finds the old ones",
+            zone.provider()
+        )
+    })
 }
 
 fn end(tools: &Tools, mut summary: Summary, begun: Instant, exit: Exit) -> Result<Exit> {

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 pub use self::settings::{Settings, filled};
+use crate::rest::api::Api;
 
 /// Which of the two sorts of provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -44,6 +45,16 @@ pub struct Entry {
     pub fields: Vec<Field>,
     /// What it cannot do.
     pub limits: Vec<String>,
+    /// A hoster's API, where following its words is all there is to it.
+    #[serde(skip)]
+    pub api: Option<Api>,
+}
+
+impl Entry {
+    /// Whether setting a PTR record there renames the machine.
+    pub fn renames(&self) -> bool {
+        self.api.as_ref().is_some_and(|api| api.renames)
+    }
 }
 
 /// A provider's own field.
@@ -81,6 +92,8 @@ struct Page {
     docs: Option<String>,
     fields: Vec<Field>,
     limits: Vec<String>,
+    #[serde(default)]
+    api: Option<Api>,
 }
 
 macro_rules! pages {
@@ -162,9 +175,28 @@ const PAGES: &[(Kind, &str, &str)] = pages! {
     Dns "yandexcloud" "dns/yandexcloud.yaml";
     Dns "zoneeu" "dns/zoneeu.yaml";
     Dns "zonefile" "dns/zonefile.yaml";
+    Ptr "aws-ec2" "ptr/aws-ec2.yaml";
+    Ptr "azure" "ptr/azure.yaml";
+    Ptr "contabo" "ptr/contabo.yaml";
+    Ptr "digitalocean" "ptr/digitalocean.yaml";
+    Ptr "exoscale" "ptr/exoscale.yaml";
+    Ptr "google-compute" "ptr/google-compute.yaml";
+    Ptr "hetzner-cloud" "ptr/hetzner-cloud.yaml";
+    Ptr "hetzner-robot" "ptr/hetzner-robot.yaml";
+    Ptr "hostinger" "ptr/hostinger.yaml";
+    Ptr "ionos-cloud" "ptr/ionos-cloud.yaml";
+    Ptr "leaseweb" "ptr/leaseweb.yaml";
+    Ptr "linode" "ptr/linode.yaml";
     Ptr "manual" "ptr/manual.yaml";
+    Ptr "netcup-scp" "ptr/netcup-scp.yaml";
+    Ptr "openstack-designate" "ptr/openstack-designate.yaml";
+    Ptr "ovh" "ptr/ovh.yaml";
     Ptr "powerdns" "ptr/powerdns.yaml";
     Ptr "rfc2136" "ptr/rfc2136.yaml";
+    Ptr "scaleway" "ptr/scaleway.yaml";
+    Ptr "transip" "ptr/transip.yaml";
+    Ptr "upcloud" "ptr/upcloud.yaml";
+    Ptr "vultr" "ptr/vultr.yaml";
 };
 
 /// DNS providers that have an id, but no implementation yet.
@@ -182,27 +214,7 @@ const REFUSED_DNS: &[(&str, &str)] = &[
 const CANNOT_LIST: &str = "its API cannot say which records stand in the zone, and mailctl writes nothing that it has not read; `manual` says which records to set, and verifies them";
 
 /// PTR providers that have an id, but no implementation yet.
-const LATER_PTR: &[&str] = &[
-    "aws-ec2",
-    "azure",
-    "contabo",
-    "digitalocean",
-    "exoscale",
-    "google-compute",
-    "hetzner-cloud",
-    "hetzner-robot",
-    "hostinger",
-    "ionos-cloud",
-    "leaseweb",
-    "linode",
-    "netcup-scp",
-    "openstack-designate",
-    "ovh",
-    "scaleway",
-    "transip",
-    "upcloud",
-    "vultr",
-];
+const LATER_PTR: &[&str] = &[];
 
 static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     // A page that cannot be read is left out here; a test names it.
@@ -218,6 +230,7 @@ fn entry(kind: Kind, id: &str, text: &str) -> Result<Entry, serde_saphyr::Error>
         docs,
         fields,
         limits,
+        api,
     } = serde_saphyr::from_str(text)?;
     Ok(Entry {
         kind,
@@ -226,6 +239,7 @@ fn entry(kind: Kind, id: &str, text: &str) -> Result<Entry, serde_saphyr::Error>
         docs,
         fields,
         limits,
+        api,
     })
 }
 

@@ -34,6 +34,7 @@ pub mod remote;
 pub mod render;
 pub mod report;
 pub mod resource;
+pub mod rest;
 pub mod secret;
 pub mod spf;
 pub mod status;

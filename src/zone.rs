@@ -19,9 +19,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::catalogue;
 use crate::dns::Dns;
 use crate::failure::{Exit, Failure, Result};
 use crate::record::{Name, Rrset, RrsetKey};
+use crate::rest;
 
 /// The TTL of a set that is written without one, in seconds.
 pub const DEFAULT_TTL: u32 = 300;
@@ -67,6 +69,18 @@ pub trait Zone: Send + Sync {
     fn by_hand(&self) -> bool {
         false
     }
+
+    /// Whether it finds a set by its name alone, so that nobody has to know
+    /// the apex: a hoster's API for PTR records.
+    fn apexless(&self) -> bool {
+        false
+    }
+
+    /// How long name servers take to show what was written, where that is too
+    /// long to wait for, such as `6 to 12 hours`.
+    fn slow(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// The provider with this id: the one place that knows them all.
@@ -110,6 +124,21 @@ pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zo
                     .exit(Exit::Unsound),
             ),
         },
+    }
+}
+
+/// The same for a provider of PTR records, which may be a hoster's API.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_ptr(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zone>> {
+    match catalogue::ptr(provider) {
+        Some(entry) if entry.api.is_some() => Ok(Arc::new(rest::Rest::open(
+            entry,
+            settings,
+            rest::Pace::default(),
+        )?)),
+        _ => open(provider, settings, dns),
     }
 }
 

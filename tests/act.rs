@@ -170,6 +170,35 @@ impl Zone for Raced {
     }
 }
 
+/// A hoster that needs no apex, and whose name servers show a change the next day.
+struct Slow(Mutex<Option<Rrset>>);
+
+#[async_trait]
+impl Zone for Slow {
+    fn provider(&self) -> &str {
+        "slow"
+    }
+
+    fn apexless(&self) -> bool {
+        true
+    }
+
+    fn slow(&self) -> Option<&str> {
+        Some("a day")
+    }
+
+    async fn list(&self, _: &Name, keys: &[RrsetKey]) -> Result<Vec<Rrset>> {
+        let held = self.0.lock().expect("a set").clone();
+        let held = |key: &RrsetKey| held.clone().unwrap_or_else(|| Rrset::absent(key.clone()));
+        Ok(keys.iter().map(held).collect())
+    }
+
+    async fn set(&self, _: &Name, _: &Rrset, want: &Rrset) -> Result<()> {
+        *self.0.lock().expect("a set") = Some(want.clone());
+        Ok(())
+    }
+}
+
 struct Told(Arc<Log>);
 
 impl Report for Told {
@@ -351,6 +380,27 @@ async fn zones_are_written_while_the_server_works() {
     let changes = vec![script("slow", "after set x.wac.test TXT"), rrset("rrset")];
     let acted = stage.act(changes).await;
     assert_eq!(acted.done, ["slow"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shown_the_next_day_is_not_waited_for() {
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+    let zone = Arc::new(Slow(Mutex::default()));
+    let stage = Stage::with(Arc::default(), zone, nowhere, false);
+    let ip = "203.0.113.7".parse().expect("an address");
+    let key = RrsetKey::new(Name::reverse(ip), RType::Ptr);
+    // No resolver is there that could be asked for the apex.
+    let apex = stage.tools.world.apex(&Holder::Default, &key.name).await;
+    let write = RrsetWrite {
+        holder: Holder::Default,
+        apex: apex.expect("the name itself"),
+        before: Rrset::absent(key.clone()),
+        want: Rrset::new(key, Some(300), ["smtp.wac.test."]),
+        from_key: None,
+    };
+    let change = Change::new("ptr", Sign::Create, "a test", Action::Rrset(write));
+    let acted = stage.act(vec![change]).await;
+    assert_eq!(acted.done, ["ptr"], "{:?}", stage.log.lines());
 }
 
 #[tokio::test(flavor = "multi_thread")]

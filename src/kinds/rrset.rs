@@ -39,6 +39,8 @@ pub struct RrsetWish {
     pub from_key: Option<String>,
     /// Whether mail flows through it: addresses and MX that receivers use.
     pub mail: bool,
+    /// Whether setting it renames the machine at its hoster.
+    pub renames: bool,
     /// Whether something waits for it to be visible, though it may be there already.
     pub confirm: bool,
     /// Ids that must be done before.
@@ -77,6 +79,7 @@ impl RrsetWish {
             spf: None,
             from_key: None,
             mail: false,
+            renames: false,
             confirm: false,
             needs: Vec::new(),
             ledger: ledger.clone(),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::{Wish, caa, dkim};
+use crate::catalogue;
 use crate::config::{self, Domain, Ipv6Wish, Mx, SpfAll};
 use crate::dmarc;
 use crate::kinds::netplan;
@@ -181,6 +182,7 @@ fn host(wish: &Wish) -> Vec<RrsetWish> {
             &[name.fqdn()],
             &wish.ledger,
         );
+        reverse.renames = catalogue::ptr(&wish.config.ptr.provider).is_some_and(|p| p.renames());
         // Several hosters refuse a PTR whose name does not point back yet.
         reverse.needs.push(rrset::id(&forward.key));
         sets.extend([forward, reverse]);
@@ -332,6 +334,19 @@ mod tests {
         assert_eq!(mx, ["service chasquid", "rrset smtp.wac.tax A"]);
         let last = sets.last().expect("sets");
         assert_eq!(last.key.rtype, RType::Mx);
+    }
+
+    #[test]
+    fn a_ptr_that_is_the_machines_name_is_dangerous() {
+        let mut stage = Stage::new(LITERAL, "");
+        let renames = |stage: &Stage| {
+            let sets = sets(&stage.wish());
+            let ptr = sets.iter().find(|set| set.key.rtype == RType::Ptr);
+            ptr.expect("a PTR").renames
+        };
+        assert!(!renames(&stage));
+        stage.config.ptr.provider = "digitalocean".into();
+        assert!(renames(&stage));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::RrsetWish;
-use crate::danger::{Danger, MOVE_MAIL, WEAKEN_DMARC};
+use crate::danger::{Danger, MOVE_MAIL, RENAME, WEAKEN_DMARC};
 use crate::dmarc;
 use crate::record::{RType, Rrset, RrsetKey};
 
@@ -13,6 +13,10 @@ impl RrsetWish {
     /// else set is to replace it: that it moves mail or weakens a policy too
     /// is said, but no further class has to be allowed.
     pub(super) fn danger(&self, seen: &Rrset, want: &BTreeSet<String>) -> Option<Danger> {
+        if self.renames && seen.values != *want {
+            let why = "the machine gets this name at its hoster, wherever that shows it";
+            return Some(Danger::new(RENAME, why));
+        }
         let lost: Vec<&String> = seen.values.difference(want).collect();
         if lost.is_empty() {
             return None;
