@@ -103,7 +103,6 @@ macro_rules! pages {
 }
 
 const PAGES: &[(Kind, &str, &str)] = pages! {
-    Dns "exec" "dns/exec.yaml";
     Dns "manual" "dns/manual.yaml";
     Dns "alidns" "dns/alidns.yaml";
     Dns "arvancloud" "dns/arvancloud.yaml";
@@ -125,6 +124,7 @@ const PAGES: &[(Kind, &str, &str)] = pages! {
     Dns "dynu" "dns/dynu.yaml";
     Dns "easydns" "dns/easydns.yaml";
     Dns "edgedns" "dns/edgedns.yaml";
+    Dns "exec" "dns/exec.yaml";
     Dns "exoscale" "dns/exoscale.yaml";
     Dns "gandi" "dns/gandi.yaml";
     Dns "gcore" "dns/gcore.yaml";
