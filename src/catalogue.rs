@@ -103,6 +103,7 @@ macro_rules! pages {
 }
 
 const PAGES: &[(Kind, &str, &str)] = pages! {
+    Dns "exec" "dns/exec.yaml";
     Dns "manual" "dns/manual.yaml";
     Dns "alidns" "dns/alidns.yaml";
     Dns "arvancloud" "dns/arvancloud.yaml";
@@ -173,6 +174,7 @@ const PAGES: &[(Kind, &str, &str)] = pages! {
     Dns "websupport" "dns/websupport.yaml";
     Dns "yandexcloud" "dns/yandexcloud.yaml";
     Dns "zoneeu" "dns/zoneeu.yaml";
+    Dns "zonefile" "dns/zonefile.yaml";
     Ptr "aws-ec2" "ptr/aws-ec2.yaml";
     Ptr "azure" "ptr/azure.yaml";
     Ptr "contabo" "ptr/contabo.yaml";
@@ -198,7 +200,7 @@ const PAGES: &[(Kind, &str, &str)] = pages! {
 };
 
 /// DNS providers that have an id, but no implementation yet.
-const LATER_DNS: &[&str] = &["contabo", "exec", "zonefile"];
+const LATER_DNS: &[&str] = &["contabo"];
 
 /// Names of DNS providers that cannot be used, or are called otherwise here.
 const REFUSED_DNS: &[(&str, &str)] = &[

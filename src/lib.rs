@@ -6,6 +6,7 @@
 
 pub mod acme;
 pub mod apply;
+pub mod caa;
 pub mod catalogue;
 pub mod chasquid;
 pub mod check;

@@ -1,13 +1,16 @@
 //! The seam to whoever holds a zone: DNS providers, and PTR providers, which
 //! hold one kind of record of the reverse tree.
 
+pub mod exec;
 pub mod library;
 pub mod manual;
 pub mod powerdns;
+mod program;
 pub mod rfc2136;
 mod settings;
 mod write;
 mod writers;
+pub mod zonefile;
 
 pub use settings::{Required, Settings, Value};
 pub use write::{add_values, remove_values, write};
@@ -104,6 +107,14 @@ pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zo
             let tsig = rfc2136::Tsig::new(key_name, key, algorithm)?;
             let server = fields.text("server")?;
             Ok(Arc::new(rfc2136::Rfc2136::new(server, tsig, dns.clone())?))
+        }
+        zonefile::ID => {
+            let file = zonefile::ZoneFile::new(fields.text("path")?, settings.text("reload"))?;
+            Ok(Arc::new(file))
+        }
+        exec::ID => {
+            let program = exec::Exec::new(fields.text("command")?, settings.text("timeout"))?;
+            Ok(Arc::new(program))
         }
         other => match library::Library::open(other, settings, dns) {
             Some(opened) => Ok(Arc::new(opened?)),

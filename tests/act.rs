@@ -179,6 +179,26 @@ impl Zone for Slow {
     }
 }
 
+/// A provider in which somebody else sets the record just before it is written.
+struct Raced(Arc<Log>);
+
+#[async_trait]
+impl Zone for Raced {
+    fn provider(&self) -> &str {
+        "raced"
+    }
+
+    async fn list(&self, _: &Name, keys: &[RrsetKey]) -> Result<Vec<Rrset>> {
+        let set = |key: &RrsetKey| Rrset::new(key.clone(), Some(300), ["somebody else's"]);
+        Ok(keys.iter().map(set).collect())
+    }
+
+    async fn set(&self, _: &Name, _: &Rrset, want: &Rrset) -> Result<()> {
+        self.0.add(format!("set {}", want.key));
+        Ok(())
+    }
+}
+
 struct Told(Arc<Log>);
 
 impl Report for Told {
@@ -305,6 +325,31 @@ fn by_hand(id: &str) -> Change {
 
 fn has(ledger: &Ledger, id: &str) -> bool {
     ledger.made.contains(&Made::User(format!("{id}@wac.tax")))
+}
+
+#[tokio::test]
+async fn a_value_that_changed_since_the_plan_stops_its_change() {
+    let log = Arc::new(Log::default());
+    let zone = Arc::new(Raced(log.clone()));
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+    let stage = Stage::with(log, zone, nowhere, false);
+    let made = Made::User("nobody@wac.tax".into());
+    let change = rrset("rrset x.wac.test TXT").ledger([Edit::Add(made)]);
+    let acted = stage.act(vec![change]).await;
+    assert!(acted.failed && acted.done.is_empty());
+    assert!(
+        !stage.happened("set x.wac.test TXT"),
+        "{:?}",
+        stage.log.lines()
+    );
+    let told = "because somebody changed x.wac.test TXT since the plan was made";
+    assert!(
+        stage.log.lines().iter().any(|l| l.starts_with(told)),
+        "{:?}",
+        stage.log.lines()
+    );
+    let ledgers = stage.server.written.lock().expect("the ledgers").clone();
+    assert!(!ledgers.iter().any(|ledger| has(ledger, "nobody")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::{Wish, dkim};
+use super::{Wish, caa, dkim};
 use crate::catalogue;
 use crate::config::{self, Domain, Ipv6Wish, Mx, SpfAll};
 use crate::dmarc;
@@ -79,6 +79,7 @@ pub fn sets(wish: &Wish) -> Vec<RrsetWish> {
     for (name, domain) in &wish.config.domains {
         sets.extend(of_domain(wish, &name.0, domain));
     }
+    caa::wish(wish, &mut sets);
     mark_mail(wish, &mut sets);
     sets
 }

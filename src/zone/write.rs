@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Zone, alike, changed_since, inside};
+use super::{Zone, alike, changed_since, inside, writers};
 use crate::failure::{Failure, Result};
 use crate::record::{Name, RType, Rrset, RrsetKey, canonical};
 
@@ -28,6 +28,8 @@ pub async fn write(zone: &dyn Zone, apex: &Name, before: &Rrset, want: &Rrset) -
     if zone.guarded() {
         return zone.set(apex, before, want).await;
     }
+    // One writer a zone: between reading and writing nobody else of this process comes.
+    let _writer = writers::lock(apex).await;
     if !alike(before, &read(zone, apex, &want.key).await?) {
         return Err(changed_since(&want.key));
     }
