@@ -150,6 +150,26 @@ impl Zone for Refusing {
     }
 }
 
+/// A provider in which somebody else sets the record just before it is written.
+struct Raced(Arc<Log>);
+
+#[async_trait]
+impl Zone for Raced {
+    fn provider(&self) -> &str {
+        "raced"
+    }
+
+    async fn list(&self, _: &Name, keys: &[RrsetKey]) -> Result<Vec<Rrset>> {
+        let set = |key: &RrsetKey| Rrset::new(key.clone(), Some(300), ["somebody else's"]);
+        Ok(keys.iter().map(set).collect())
+    }
+
+    async fn set(&self, _: &Name, _: &Rrset, want: &Rrset) -> Result<()> {
+        self.0.add(format!("set {}", want.key));
+        Ok(())
+    }
+}
+
 /// A hoster that needs no apex, and whose name servers show a change the next day.
 struct Slow(Mutex<Option<Rrset>>);
 
@@ -175,26 +195,6 @@ impl Zone for Slow {
 
     async fn set(&self, _: &Name, _: &Rrset, want: &Rrset) -> Result<()> {
         *self.0.lock().expect("a set") = Some(want.clone());
-        Ok(())
-    }
-}
-
-/// A provider in which somebody else sets the record just before it is written.
-struct Raced(Arc<Log>);
-
-#[async_trait]
-impl Zone for Raced {
-    fn provider(&self) -> &str {
-        "raced"
-    }
-
-    async fn list(&self, _: &Name, keys: &[RrsetKey]) -> Result<Vec<Rrset>> {
-        let set = |key: &RrsetKey| Rrset::new(key.clone(), Some(300), ["somebody else's"]);
-        Ok(keys.iter().map(set).collect())
-    }
-
-    async fn set(&self, _: &Name, _: &Rrset, want: &Rrset) -> Result<()> {
-        self.0.add(format!("set {}", want.key));
         Ok(())
     }
 }
