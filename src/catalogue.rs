@@ -40,6 +40,8 @@ pub struct Entry {
     pub title: String,
     /// Where its API is described.
     pub docs: Option<String>,
+    /// The least TTL of a record there, in seconds.
+    pub least_ttl: u32,
     /// The fields it takes beside `provider`, `zone` and `ttl`.
     pub fields: Vec<Field>,
     /// What it cannot do.
@@ -79,6 +81,8 @@ pub struct Field {
 struct Page {
     title: String,
     docs: Option<String>,
+    #[serde(default)]
+    least_ttl: u32,
     fields: Vec<Field>,
     limits: Vec<String>,
 }
@@ -214,6 +218,7 @@ fn entry(kind: Kind, id: &str, text: &str) -> Result<Entry, serde_saphyr::Error>
     let Page {
         title,
         docs,
+        least_ttl,
         fields,
         limits,
     } = serde_saphyr::from_str(text)?;
@@ -222,6 +227,7 @@ fn entry(kind: Kind, id: &str, text: &str) -> Result<Entry, serde_saphyr::Error>
         id: id.to_owned(),
         title,
         docs,
+        least_ttl,
         fields,
         limits,
     })
