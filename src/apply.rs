@@ -19,12 +19,13 @@ use self::afterwards::Afterwards;
 use self::stop::{Stop, unless};
 use crate::acme::Authority;
 use crate::config::Config;
+use crate::danger::Danger;
 use crate::failure::{Exit, Failure, Result};
 use crate::observe::World;
 use crate::plan::Plan;
 use crate::render::{self, Document};
 use crate::report::{Event, Report, Summary};
-use crate::resource::{Action, Change, RrsetWrite};
+use crate::resource::{Action, Change, Holder, RrsetWrite};
 use crate::survey::{Survey, survey};
 use crate::vault::{self, Vault};
 use crate::zone::manual;
@@ -90,6 +91,15 @@ pub async fn apply(tools: &Tools, consent: &Consent<'_>) -> Result<Exit> {
             guard(tools, &survey.plan, &document, consent)?;
             tools.stop.listen()?;
         }
+        // Somebody may have set something meanwhile.
+        let refused = survey.plan.refused(&consent.allowed);
+        if let Some(text) = refusal(&refused) {
+            let note = format!("{text}; look at it, then allow it: {}", options(&refused));
+            tools.report.event(&Event::Plan(document));
+            summary.notes.push(note);
+            summary.outcome = "partial";
+            return end(tools, summary, begun, Exit::Partial);
+        }
         if only_waits(&survey.plan, &waits) {
             return end(tools, person(summary, &survey.plan), begun, Exit::Person);
         }
@@ -147,27 +157,41 @@ fn guard(tools: &Tools, plan: &Plan, document: &Document, consent: &Consent) -> 
             .hint("make a new one with `mailctl plan --out FILE`"));
     }
     let refused = plan.refused(&consent.allowed);
-    if let Some((class, id)) = refused.first() {
+    if let Some(text) = refusal(&refused) {
         tools.report.event(&Event::Plan(document.clone()));
-        let classes: BTreeSet<String> = refused
-            .iter()
-            .map(|(class, _)| format!("--allow {class}"))
-            .collect();
-        let classes: Vec<String> = classes.into_iter().collect();
-        return Err(Failure::new(format!(
-            "{id} would replace what somebody else set ({class}); nothing was changed"
-        ))
-        .hint(format!(
-            "look at it, then allow it: mailctl apply {}",
-            classes.join(" ")
-        ))
-        .exit(Exit::Refused));
+        return Err(Failure::new(format!("{text}; nothing was changed"))
+            .hint(format!(
+                "look at it, then allow it: mailctl apply {}",
+                options(&refused)
+            ))
+            .exit(Exit::Refused));
     }
     if (consent.ask)(document)? {
         Ok(())
     } else {
         Err(Failure::new("not applied; nothing was changed"))
     }
+}
+
+/// What is dangerous and was not allowed, the first of it in full.
+fn refusal(refused: &[(&Change, &Danger)]) -> Option<String> {
+    let (change, danger) = refused.first()?;
+    let more: Vec<&str> = refused[1..].iter().map(|(c, _)| c.id.as_str()).collect();
+    let more = match more.is_empty() {
+        true => String::new(),
+        false => format!("; dangerous too: {}", more.join(", ")),
+    };
+    Some(format!(
+        "{} is dangerous ({}): {}{more}",
+        change.id, danger.class, danger.why
+    ))
+}
+
+/// What would allow it.
+fn options(refused: &[(&Change, &Danger)]) -> String {
+    let classes: BTreeSet<&str> = refused.iter().map(|(_, danger)| danger.class).collect();
+    let options: Vec<String> = classes.iter().map(|c| format!("--allow {c}")).collect();
+    options.join(" ")
 }
 
 /// Whether a person has to act before anything more can be done: everything
@@ -260,7 +284,20 @@ async fn finish(
             }
         }
     }
+    summary.notes.extend(slow_ptr(tools, &summary.done));
     end(tools, summary, begun, Exit::Ok)
+}
+
+/// What a look from outside cannot see yet, though it is as wished.
+fn slow_ptr(tools: &Tools, done: &[String]) -> Option<String> {
+    let zone = tools.world.zone(&Holder::Ptr).ok()?;
+    let time = zone.slow()?;
+    done.iter().any(|id| id.starts_with("ptr ")).then(|| {
+        format!(
+            "{} has the PTR records, but name servers show them only after {time}: until then `mailctl check` finds the old ones",
+            zone.provider()
+        )
+    })
 }
 
 fn end(tools: &Tools, mut summary: Summary, begun: Instant, exit: Exit) -> Result<Exit> {

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 pub use self::settings::{Settings, filled};
+use crate::rest::api::Api;
 
 /// Which of the two sorts of provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -46,6 +47,16 @@ pub struct Entry {
     pub fields: Vec<Field>,
     /// What it cannot do.
     pub limits: Vec<String>,
+    /// A hoster's API, where following its words is all there is to it.
+    #[serde(skip)]
+    pub api: Option<Api>,
+}
+
+impl Entry {
+    /// Whether setting a PTR record there renames the machine.
+    pub fn renames(&self) -> bool {
+        self.api.as_ref().is_some_and(|api| api.renames)
+    }
 }
 
 /// A provider's own field.
@@ -85,6 +96,8 @@ struct Page {
     least_ttl: u32,
     fields: Vec<Field>,
     limits: Vec<String>,
+    #[serde(default)]
+    api: Option<Api>,
 }
 
 macro_rules! pages {
@@ -94,7 +107,6 @@ macro_rules! pages {
 }
 
 const PAGES: &[(Kind, &str, &str)] = pages! {
-    Dns "manual" "dns/manual.yaml";
     Dns "alidns" "dns/alidns.yaml";
     Dns "arvancloud" "dns/arvancloud.yaml";
     Dns "autodns" "dns/autodns.yaml";
@@ -115,6 +127,7 @@ const PAGES: &[(Kind, &str, &str)] = pages! {
     Dns "dynu" "dns/dynu.yaml";
     Dns "easydns" "dns/easydns.yaml";
     Dns "edgedns" "dns/edgedns.yaml";
+    Dns "exec" "dns/exec.yaml";
     Dns "exoscale" "dns/exoscale.yaml";
     Dns "gandi" "dns/gandi.yaml";
     Dns "gcore" "dns/gcore.yaml";
@@ -135,6 +148,7 @@ const PAGES: &[(Kind, &str, &str)] = pages! {
     Dns "lightsail" "dns/lightsail.yaml";
     Dns "linode" "dns/linode.yaml";
     Dns "luadns" "dns/luadns.yaml";
+    Dns "manual" "dns/manual.yaml";
     Dns "mythicbeasts" "dns/mythicbeasts.yaml";
     Dns "namecheap" "dns/namecheap.yaml";
     Dns "namedotcom" "dns/namedotcom.yaml";
@@ -164,13 +178,33 @@ const PAGES: &[(Kind, &str, &str)] = pages! {
     Dns "websupport" "dns/websupport.yaml";
     Dns "yandexcloud" "dns/yandexcloud.yaml";
     Dns "zoneeu" "dns/zoneeu.yaml";
+    Dns "zonefile" "dns/zonefile.yaml";
+    Ptr "aws-ec2" "ptr/aws-ec2.yaml";
+    Ptr "azure" "ptr/azure.yaml";
+    Ptr "contabo" "ptr/contabo.yaml";
+    Ptr "digitalocean" "ptr/digitalocean.yaml";
+    Ptr "exoscale" "ptr/exoscale.yaml";
+    Ptr "google-compute" "ptr/google-compute.yaml";
+    Ptr "hetzner-cloud" "ptr/hetzner-cloud.yaml";
+    Ptr "hetzner-robot" "ptr/hetzner-robot.yaml";
+    Ptr "hostinger" "ptr/hostinger.yaml";
+    Ptr "ionos-cloud" "ptr/ionos-cloud.yaml";
+    Ptr "leaseweb" "ptr/leaseweb.yaml";
+    Ptr "linode" "ptr/linode.yaml";
     Ptr "manual" "ptr/manual.yaml";
+    Ptr "netcup-scp" "ptr/netcup-scp.yaml";
+    Ptr "openstack-designate" "ptr/openstack-designate.yaml";
+    Ptr "ovh" "ptr/ovh.yaml";
     Ptr "powerdns" "ptr/powerdns.yaml";
     Ptr "rfc2136" "ptr/rfc2136.yaml";
+    Ptr "scaleway" "ptr/scaleway.yaml";
+    Ptr "transip" "ptr/transip.yaml";
+    Ptr "upcloud" "ptr/upcloud.yaml";
+    Ptr "vultr" "ptr/vultr.yaml";
 };
 
 /// DNS providers that have an id, but no implementation yet.
-const LATER_DNS: &[&str] = &["contabo", "exec", "zonefile"];
+const LATER_DNS: &[&str] = &["contabo"];
 
 /// Names of DNS providers that cannot be used, or are called otherwise here.
 const REFUSED_DNS: &[(&str, &str)] = &[
@@ -184,27 +218,7 @@ const REFUSED_DNS: &[(&str, &str)] = &[
 const CANNOT_LIST: &str = "its API cannot say which records stand in the zone, and mailctl writes nothing that it has not read; `manual` says which records to set, and verifies them";
 
 /// PTR providers that have an id, but no implementation yet.
-const LATER_PTR: &[&str] = &[
-    "aws-ec2",
-    "azure",
-    "contabo",
-    "digitalocean",
-    "exoscale",
-    "google-compute",
-    "hetzner-cloud",
-    "hetzner-robot",
-    "hostinger",
-    "ionos-cloud",
-    "leaseweb",
-    "linode",
-    "netcup-scp",
-    "openstack-designate",
-    "ovh",
-    "scaleway",
-    "transip",
-    "upcloud",
-    "vultr",
-];
+const LATER_PTR: &[&str] = &[];
 
 static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     // A page that cannot be read is left out here; a test names it.
@@ -221,6 +235,7 @@ fn entry(kind: Kind, id: &str, text: &str) -> Result<Entry, serde_saphyr::Error>
         least_ttl,
         fields,
         limits,
+        api,
     } = serde_saphyr::from_str(text)?;
     Ok(Entry {
         kind,
@@ -230,6 +245,7 @@ fn entry(kind: Kind, id: &str, text: &str) -> Result<Entry, serde_saphyr::Error>
         least_ttl,
         fields,
         limits,
+        api,
     })
 }
 
@@ -350,7 +366,7 @@ mod tests {
     fn the_readme_has_the_catalogue() {
         let readme = include_str!("../README.md");
         let wanted = table(Kind::Dns);
-        let from = readme.find("| By hand | `manual` |");
+        let from = wanted.lines().next().and_then(|row| readme.find(row));
         let found = from.and_then(|at| readme.get(at..at + wanted.len()));
         assert_eq!(found, Some(wanted.as_str()), "README.md, Providers");
     }

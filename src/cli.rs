@@ -111,7 +111,7 @@ pub struct Apply {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
-    /// Allow a class of danger that the plan names, such as adopt-mx
+    /// Allow a class of danger that the plan names, such as adopt-mx; may be given again
     #[arg(long, value_name = "CLASS")]
     pub allow: Vec<String>,
     /// Do not look at the finished server from outside

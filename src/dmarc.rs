@@ -91,6 +91,37 @@ pub fn same(a: &str, b: &str) -> bool {
     }
 }
 
+/// How `after` asks receivers for less than `before`, such as `p=reject
+/// becomes p=none`; `None` where it does not. Where `sp` and `np` are not
+/// said, the policy above them counts (RFC 9989 section 4.7).
+pub fn weaker(before: &str, after: &str) -> Option<String> {
+    let (before, after) = (policies(before), policies(after));
+    let mut pairs = TAGS.iter().zip(before.into_iter().zip(after));
+    // The first tells enough: what is below it mostly follows it.
+    let (tag, (before, after)) = pairs.find(|(_, (before, after))| after < before)?;
+    let (before, after) = (policy(before), policy(after));
+    Some(format!("{tag}={before} becomes {tag}={after}"))
+}
+
+const TAGS: [&str; 3] = ["p", "sp", "np"];
+
+/// What `p`, `sp` and `np` come to. A policy that is not known here asks for nothing.
+fn policies(record: &str) -> [DmarcPolicy; 3] {
+    let tags = tags(record).unwrap_or_default();
+    let of = |tag: &str, default| {
+        let said = tags.get(tag).map(|word| word.to_ascii_lowercase());
+        match said.as_deref() {
+            None => default,
+            Some("reject") => DmarcPolicy::Reject,
+            Some("quarantine") => DmarcPolicy::Quarantine,
+            Some(_) => DmarcPolicy::None,
+        }
+    };
+    let p = of("p", DmarcPolicy::None);
+    let sp = of("sp", p);
+    [p, sp, of("np", sp)]
+}
+
 /// The tags with their values as sets; `None` where the text is no DMARC record.
 fn said(record: &str) -> Option<BTreeSet<(String, BTreeSet<String>)>> {
     if !is_dmarc(record) {
@@ -185,6 +216,34 @@ mod tests {
             ("v=DMARC1; p", false),
         ] {
             assert_eq!(same(ours, other), equal, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_weaker_policy_is_told_by_what_it_comes_to() {
+        for (before, after, told) in [
+            (
+                "p=reject",
+                "p=quarantine",
+                Some("p=reject becomes p=quarantine"),
+            ),
+            ("p=quarantine", "p=quarantine; np=reject", None),
+            (
+                "p=quarantine; np=reject",
+                "p=quarantine",
+                Some("np=reject becomes np=quarantine"),
+            ),
+            (
+                "p=none; sp=REJECT",
+                "p=reject; sp=none",
+                Some("sp=reject becomes sp=none"),
+            ),
+            ("p=none", "p=none; rua=mailto:a@b.c", None),
+            ("rua=mailto:a@b.c", "p=none", None),
+        ] {
+            let record = |tags: &str| format!("v=DMARC1; {tags}");
+            let found = weaker(&record(before), &record(after));
+            assert_eq!(found.as_deref(), told, "{before} → {after}");
         }
     }
 }

@@ -6,12 +6,14 @@
 
 pub mod acme;
 pub mod apply;
+pub mod caa;
 pub mod catalogue;
 pub mod chasquid;
 pub mod check;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod danger;
 pub mod diagnostic;
 pub mod dkim;
 pub mod dmarc;
@@ -32,6 +34,7 @@ pub mod remote;
 pub mod render;
 pub mod report;
 pub mod resource;
+pub mod rest;
 pub mod secret;
 pub mod spf;
 pub mod status;

@@ -173,14 +173,19 @@ impl World {
             .ok_or_else(|| Failure::new(format!("no DNS provider is set up for {holder:?}")))
     }
 
-    /// The apex of the zone that holds a name: mail.yaml's, else by asking for the SOA.
+    /// The apex of the zone that holds a name: mail.yaml's, else by asking for
+    /// the SOA. The name itself, where that is not found and the provider needs no apex.
     ///
     /// # Errors
     /// When there is no such zone.
     pub async fn apex(&self, holder: &Holder, name: &Name) -> Result<Name> {
-        match self.named_apex(holder, name) {
-            Some(apex) => Ok(apex.clone()),
-            None => self.dns.zone_of(name).await,
+        if let Some(apex) = self.named_apex(holder, name) {
+            return Ok(apex.clone());
+        }
+        let found = self.dns.zone_of(name).await;
+        match self.zone(holder) {
+            Ok(zone) if zone.apexless() => Ok(found.unwrap_or_else(|_| name.clone())),
+            _ => found,
         }
     }
 

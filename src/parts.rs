@@ -2,6 +2,7 @@
 //! in which it is made.
 
 pub mod base;
+pub mod caa;
 pub mod certificates;
 pub mod chasquid;
 pub mod dkim;

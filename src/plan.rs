@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::danger::{self, Danger};
 use crate::observe::Seen;
 use crate::resource::{Change, Resource, Sign};
 
@@ -66,6 +67,7 @@ impl Plan {
                 }),
             }
         }
+        danger::mark_many(&mut plan.changes);
         plan
     }
 
@@ -92,14 +94,12 @@ impl Plan {
         }
     }
 
-    /// The classes of danger that were not allowed, with the ids that carry them.
-    pub fn refused(&self, allowed: &BTreeSet<String>) -> Vec<(&'static str, String)> {
-        let refused = self
-            .changes
-            .iter()
-            .filter_map(|c| Some((c.danger?, c.id.clone())));
-        refused
-            .filter(|(class, _)| !allowed.contains(*class))
+    /// The changes whose danger was not allowed, with it.
+    pub fn refused(&self, allowed: &BTreeSet<String>) -> Vec<(&Change, &Danger)> {
+        let dangerous = self.changes.iter();
+        dangerous
+            .filter_map(|change| Some((change, change.danger.as_ref()?)))
+            .filter(|(_, danger)| !allowed.contains(danger.class))
             .collect()
     }
 }

@@ -51,6 +51,9 @@ pub struct Shown {
     /// Needs `--allow` with this word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub danger: Option<String>,
+    /// What would happen, where `danger` is set.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub danger_reason: Option<String>,
     /// A person has to do it.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub by_hand: bool,
@@ -77,7 +80,8 @@ impl From<&Plan> for Document {
             before: change.before.clone(),
             after: change.after.clone(),
             sensitive: change.sensitive.clone(),
-            danger: change.danger.map(str::to_owned),
+            danger: change.danger.as_ref().map(|d| d.class.to_owned()),
+            danger_reason: change.danger.as_ref().map(|d| d.why.clone()),
             by_hand: change.action.by_hand(),
         };
         let blocked = |b: &crate::plan::BlockedResource| ShownBlocked {
@@ -173,8 +177,11 @@ impl Page {
         let about = format!("{by_hand}{}", told::about(change));
         let mut line = self.line(mark, colour, &change.id, &about);
         if let Some(class) = &change.danger {
-            let warning = format!("somebody else set it: --allow {class} replaces it");
-            line.push_str(&format!("      {}\n", self.paint.with("31", &warning)));
+            let why = change.danger_reason.as_deref().unwrap_or_default();
+            let warning = format!("danger: {why}; --allow {class} permits it");
+            for line_of in self.wrapped(&warning, "").lines() {
+                line.push_str(&format!("{}\n", self.paint.with("31", line_of)));
+            }
         }
         line
     }

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::danger::Danger;
 use crate::ledger;
 use crate::observe::Seen;
 use crate::plan::Plan;
@@ -113,7 +114,10 @@ pub struct Change {
     /// Names of secret parts that `before` and `after` leave out, such as `password of i`.
     pub sensitive: Vec<String>,
     /// Set where apply stops without `--allow CLASS`.
-    pub danger: Option<&'static str>,
+    pub danger: Option<Danger>,
+    /// How many records it deletes for good though their domain stays: many
+    /// together are a danger ([`crate::danger::mark_many`]).
+    pub deletes: usize,
     /// Ids of changes that must be done before this one, where they are in the plan at all.
     pub needs: Vec<String>,
     /// Ids that it brings into effect, such as files by a restart: it comes
@@ -136,6 +140,7 @@ impl Change {
             after: None,
             sensitive: Vec::new(),
             danger: None,
+            deletes: 0,
             needs: Vec::new(),
             follows: Vec::new(),
             ledger: Vec::new(),
@@ -175,13 +180,6 @@ impl Change {
     #[must_use]
     pub fn ledger(mut self, edits: impl IntoIterator<Item = ledger::Edit>) -> Self {
         self.ledger.extend(edits);
-        self
-    }
-
-    /// Refused without `--allow class`.
-    #[must_use]
-    pub fn danger(mut self, class: &'static str) -> Self {
-        self.danger = Some(class);
         self
     }
 

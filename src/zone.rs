@@ -1,13 +1,16 @@
 //! The seam to whoever holds a zone: DNS providers, and PTR providers, which
 //! hold one kind of record of the reverse tree.
 
+pub mod exec;
 pub mod library;
 pub mod manual;
 pub mod powerdns;
+mod program;
 pub mod rfc2136;
 mod settings;
 mod write;
 mod writers;
+pub mod zonefile;
 
 pub use settings::{Required, Settings, Value};
 pub use write::{add_values, remove_values, write};
@@ -16,9 +19,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::catalogue;
 use crate::dns::Dns;
 use crate::failure::{Exit, Failure, Result};
 use crate::record::{Name, Rrset, RrsetKey};
+use crate::rest;
 
 /// The TTL of a set that is written without one, in seconds.
 pub const DEFAULT_TTL: u32 = 300;
@@ -64,6 +69,18 @@ pub trait Zone: Send + Sync {
     fn by_hand(&self) -> bool {
         false
     }
+
+    /// Whether it finds a set by its name alone, so that nobody has to know
+    /// the apex: a hoster's API for PTR records.
+    fn apexless(&self) -> bool {
+        false
+    }
+
+    /// How long name servers take to show what was written, where that is too
+    /// long to wait for, such as `6 to 12 hours`.
+    fn slow(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// The provider with this id: the one place that knows them all.
@@ -91,6 +108,14 @@ pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zo
             let server = fields.text("server")?;
             Ok(Arc::new(rfc2136::Rfc2136::new(server, tsig, dns.clone())?))
         }
+        zonefile::ID => {
+            let file = zonefile::ZoneFile::new(fields.text("path")?, settings.text("reload"))?;
+            Ok(Arc::new(file))
+        }
+        exec::ID => {
+            let program = exec::Exec::new(fields.text("command")?, settings.text("timeout"))?;
+            Ok(Arc::new(program))
+        }
         other => match library::Library::open(other, settings, dns) {
             Some(opened) => Ok(Arc::new(opened?)),
             None => Err(
@@ -99,6 +124,21 @@ pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zo
                     .exit(Exit::Unsound),
             ),
         },
+    }
+}
+
+/// The same for a provider of PTR records, which may be a hoster's API.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_ptr(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zone>> {
+    match catalogue::ptr(provider) {
+        Some(entry) if entry.api.is_some() => Ok(Arc::new(rest::Rest::open(
+            entry,
+            settings,
+            rest::Pace::default(),
+        )?)),
+        _ => open(provider, settings, dns),
     }
 }
 

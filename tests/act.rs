@@ -150,6 +150,55 @@ impl Zone for Refusing {
     }
 }
 
+/// A provider in which somebody else sets the record just before it is written.
+struct Raced(Arc<Log>);
+
+#[async_trait]
+impl Zone for Raced {
+    fn provider(&self) -> &str {
+        "raced"
+    }
+
+    async fn list(&self, _: &Name, keys: &[RrsetKey]) -> Result<Vec<Rrset>> {
+        let set = |key: &RrsetKey| Rrset::new(key.clone(), Some(300), ["somebody else's"]);
+        Ok(keys.iter().map(set).collect())
+    }
+
+    async fn set(&self, _: &Name, _: &Rrset, want: &Rrset) -> Result<()> {
+        self.0.add(format!("set {}", want.key));
+        Ok(())
+    }
+}
+
+/// A hoster that needs no apex, and whose name servers show a change the next day.
+struct Slow(Mutex<Option<Rrset>>);
+
+#[async_trait]
+impl Zone for Slow {
+    fn provider(&self) -> &str {
+        "slow"
+    }
+
+    fn apexless(&self) -> bool {
+        true
+    }
+
+    fn slow(&self) -> Option<&str> {
+        Some("a day")
+    }
+
+    async fn list(&self, _: &Name, keys: &[RrsetKey]) -> Result<Vec<Rrset>> {
+        let held = self.0.lock().expect("a set").clone();
+        let held = |key: &RrsetKey| held.clone().unwrap_or_else(|| Rrset::absent(key.clone()));
+        Ok(keys.iter().map(held).collect())
+    }
+
+    async fn set(&self, _: &Name, _: &Rrset, want: &Rrset) -> Result<()> {
+        *self.0.lock().expect("a set") = Some(want.clone());
+        Ok(())
+    }
+}
+
 struct Told(Arc<Log>);
 
 impl Report for Told {
@@ -278,6 +327,31 @@ fn has(ledger: &Ledger, id: &str) -> bool {
     ledger.made.contains(&Made::User(format!("{id}@wac.tax")))
 }
 
+#[tokio::test]
+async fn a_value_that_changed_since_the_plan_stops_its_change() {
+    let log = Arc::new(Log::default());
+    let zone = Arc::new(Raced(log.clone()));
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+    let stage = Stage::with(log, zone, nowhere, false);
+    let made = Made::User("nobody@wac.tax".into());
+    let change = rrset("rrset x.wac.test TXT").ledger([Edit::Add(made)]);
+    let acted = stage.act(vec![change]).await;
+    assert!(acted.failed && acted.done.is_empty());
+    assert!(
+        !stage.happened("set x.wac.test TXT"),
+        "{:?}",
+        stage.log.lines()
+    );
+    let told = "because somebody changed x.wac.test TXT since the plan was made";
+    assert!(
+        stage.log.lines().iter().any(|l| l.starts_with(told)),
+        "{:?}",
+        stage.log.lines()
+    );
+    let ledgers = stage.server.written.lock().expect("the ledgers").clone();
+    assert!(!ledgers.iter().any(|ledger| has(ledger, "nobody")));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn on_the_server_one_deed_follows_the_other() {
     let stage = Stage::new(false);
@@ -306,6 +380,27 @@ async fn zones_are_written_while_the_server_works() {
     let changes = vec![script("slow", "after set x.wac.test TXT"), rrset("rrset")];
     let acted = stage.act(changes).await;
     assert_eq!(acted.done, ["slow"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shown_the_next_day_is_not_waited_for() {
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+    let zone = Arc::new(Slow(Mutex::default()));
+    let stage = Stage::with(Arc::default(), zone, nowhere, false);
+    let ip = "203.0.113.7".parse().expect("an address");
+    let key = RrsetKey::new(Name::reverse(ip), RType::Ptr);
+    // No resolver is there that could be asked for the apex.
+    let apex = stage.tools.world.apex(&Holder::Default, &key.name).await;
+    let write = RrsetWrite {
+        holder: Holder::Default,
+        apex: apex.expect("the name itself"),
+        before: Rrset::absent(key.clone()),
+        want: Rrset::new(key, Some(300), ["smtp.wac.test."]),
+        from_key: None,
+    };
+    let change = Change::new("ptr", Sign::Create, "a test", Action::Rrset(write));
+    let acted = stage.act(vec![change]).await;
+    assert_eq!(acted.done, ["ptr"], "{:?}", stage.log.lines());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -386,7 +386,10 @@ fn a_document_has_the_shape_of_the_contract() {
             let place = format!("{}: {change}", told.place);
             assert!(fields.is_subset(&keys(change)), "{place}");
             let further: BTreeSet<String> = keys(change).difference(&fields).cloned().collect();
-            assert!(further.is_subset(&of("danger by_hand")), "{place}");
+            assert!(
+                further.is_subset(&of("danger danger_reason by_hand")),
+                "{place}"
+            );
             let id = change["id"].as_str().expect("an id");
             assert_eq!(id.split(' ').next(), change["kind"].as_str(), "{place}");
             assert!(

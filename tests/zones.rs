@@ -13,6 +13,8 @@ mod contract;
 mod faults;
 #[path = "support/knot.rs"]
 mod knot;
+#[path = "zones/local.rs"]
+mod local;
 #[path = "support/ports.rs"]
 mod ports;
 #[path = "support/powerdns.rs"]
@@ -23,6 +25,7 @@ mod refusals;
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bind::BindServer;
 use knot::KnotServer;
@@ -43,7 +46,18 @@ struct World {
     settings: Settings,
     dns: Dns,
     addr: SocketAddr,
+    served: Served,
     _server: Box<dyn Any>,
+}
+
+/// When the name server answers what was written.
+#[derive(PartialEq)]
+enum Served {
+    AtOnce,
+    /// Once it has read its file again.
+    Soon,
+    /// There is none.
+    Never,
 }
 
 fn zones() -> Vec<(&'static str, String)> {
@@ -64,6 +78,7 @@ impl World {
             settings,
             dns,
             addr,
+            served: Served::AtOnce,
             _server: Box::new(server),
         }
     }
@@ -107,13 +122,23 @@ impl World {
             .await
             .unwrap_or_else(|e| panic!("{} {}: {}", self.provider, want.key, e.told()));
         assert_eq!(self.list(apex, &want.key).await, *want, "{}", self.provider);
+        if self.served == Served::Never {
+            return;
+        }
+        let end = Instant::now() + ports::PATIENCE;
+        while self.served == Served::Soon
+            && self.answered(&want.key).await != *want
+            && Instant::now() < end
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(self.answered(&want.key).await, *want, "{}", self.provider);
+    }
+
+    /// What the name server says.
+    async fn answered(&self, key: &RrsetKey) -> Rrset {
         let authority = Authority::new(name("ns1.example.test"), self.addr);
-        let served = self
-            .dns
-            .ask(&authority, &want.key)
-            .await
-            .expect("an answer");
-        assert_eq!(served, *want, "{}", self.provider);
+        self.dns.ask(&authority, key).await.expect("an answer")
     }
 }
 

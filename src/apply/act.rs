@@ -362,6 +362,17 @@ impl Pass<'_> {
             });
             self.book.note(&made.map(Edit::Add).collect::<Vec<_>>());
         }
+        if let Some(time) = zone.slow() {
+            let text = format!(
+                "{} has it; name servers show it after {time}, which is not waited for",
+                zone.provider()
+            );
+            self.tools.report.event(&Event::Note {
+                id: change.id.clone(),
+                text,
+            });
+            return Ok(());
+        }
         let note = |shown: usize, all: usize| {
             if shown == all {
                 return;

@@ -3,16 +3,15 @@
 mod authority;
 mod iodef;
 mod issue;
-mod property;
 
 use std::collections::BTreeSet;
 
 use hickory_proto::op::ResponseCode;
 
 use super::{Aspect, Finding, Question, View};
+use crate::caa::Property;
 use crate::record::{Name, RType, wire};
 use authority::Authority;
-use property::Property;
 
 const ISSUE: Aspect = Aspect {
     id: "caa.issue",

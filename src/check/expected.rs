@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::dkim::signing_keys;
+use crate::caa;
 use crate::config::{Config, Dmarc, Ipv6Wish, Mx};
 use crate::failure::Result;
 use crate::record::Name;
@@ -44,11 +45,7 @@ impl Expected {
             Some(Ipv6Wish::Address(address, _)) => Some(IpAddr::from(address)),
             _ => None,
         };
-        let authority = match config.certificates.authority.as_str() {
-            "letsencrypt" | "letsencrypt-staging" => Some("letsencrypt.org"),
-            "zerossl" => Some("sectigo.com"),
-            _ => None,
-        };
+        let authority = caa::name_of(&config.certificates.authority);
         let certified = config.certificate_names();
         let certified = certified.iter();
         Some(Self {

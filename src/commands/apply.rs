@@ -11,6 +11,7 @@ use super::{ask, saved::Saved, setup};
 use crate::apply::stop::Stop;
 use crate::apply::{Consent, Tools, apply};
 use crate::cli::{Apply, Cli};
+use crate::danger;
 use crate::failure::{Exit, Failure, Result};
 use crate::remote::lock::Lock;
 use crate::render::{self, Document};
@@ -27,6 +28,7 @@ pub fn run(cli: &Cli, options: &Apply) -> Result<Exit> {
         return Err(Failure::new("there is nobody to ask whether to apply")
             .hint("look at `mailctl plan`, then run `mailctl apply --yes`"));
     }
+    let allowed = danger::allowed(&options.allow)?;
     let session = setup::Session::open(cli, &options.reach)?;
     let by = who();
     let now = OffsetDateTime::now_utc;
@@ -72,7 +74,7 @@ pub fn run(cli: &Cli, options: &Apply) -> Result<Exit> {
         stop: Stop::by_signals(),
     };
     let consent = Consent {
-        allowed: options.allow.iter().cloned().collect(),
+        allowed,
         digest: saved.map(|s| s.digest),
         ask: &show,
     };

@@ -333,6 +333,10 @@ fn zones(config: &Config, vault: &Vault, dns: &Dns) -> Result<BTreeMap<Holder, A
                 config::Given::Secret(secret) => settings.with(name, vault.secret(secret)?),
             };
         }
+        if kind == Kind::Ptr && catalogue::ptr(&filled.provider).is_some_and(|e| e.api.is_some()) {
+            return zone::open_ptr(&filled.provider, &settings, dns)
+                .with_context(|| format!("`{place}` in mail.yaml cannot be used"));
+        }
         let same = |(provider, of, _): &&(String, Settings, _)| {
             *provider == filled.provider && *of == settings
         };

@@ -77,6 +77,8 @@ formats! {
     Interface "interface" "eth0" interface;
     Package "package" "htop" package;
     Command "command" "nginx -s reload" |t: &str| known(!t.trim().is_empty(), || "the command is empty".into());
+    FilePath "path" "/etc/nsd/zones/example.com.zone" |t: &str| known(!t.trim().is_empty(), || "the path is empty".into());
+    Duration "duration" "90s" |t: &str| crate::remote::wait::parse_duration(t).map(drop);
     HostPort "host-port" "127.0.0.1:53" host_port;
     FarHost "far-host" "mx.example.com:25" far_host;
     FailureOptions "dmarc-fo" "1" failure_options;
@@ -125,6 +127,8 @@ mod tests {
             ("interface", "a-very-long-interface"),
             ("package", "Htop"),
             ("command", "  "),
+            ("path", " "),
+            ("duration", "soon"),
             ("host-port", "2001:db8::1:53"),
             ("far-host", "mx.example.com:0x19"),
             ("far-host", "mx"),

@@ -7,6 +7,7 @@ use super::places::Places;
 use super::surroundings::{Assumed, Here, Surroundings};
 use super::word::SecretRef;
 use super::{Config, check, shape, syntax, tree};
+use crate::catalogue::Kind;
 use crate::diagnostic::{Diagnostic, Span};
 
 /// A configuration without errors.
@@ -125,6 +126,15 @@ pub fn resolve_paths(config: &mut Config, base: &Path, home: Option<&Path>) {
     resolve(&mut config.secrets);
     config.host.identity.iter_mut().for_each(resolve);
     config.certificates.root.iter_mut().for_each(resolve);
+    for dns in std::iter::once(&mut config.dns)
+        .chain(config.domains.values_mut().filter_map(|d| d.dns.as_mut()))
+    {
+        for text in dns.fields.paths_mut(Kind::Dns, &dns.provider) {
+            let mut path = PathBuf::from(text.as_str());
+            resolve(&mut path);
+            *text = path.display().to_string();
+        }
+    }
     for secret in config.secret_refs_mut() {
         if let SecretRef::File(path) = secret {
             resolve(path);
@@ -181,6 +191,17 @@ mod tests {
         assert_eq!(loaded.config.secrets, Path::new("/var/secrets"));
         resolve_paths(&mut loaded.config, Path::new("/elsewhere"), None);
         assert_eq!(loaded.config.host.identity, wanted);
+    }
+
+    #[test]
+    fn the_files_of_providers_start_there_too() {
+        let around = super::super::surroundings::Written::default();
+        let source = "host: {name: smtp.wac.tax, ssh: vps}\ndomains: {wac.tax: {users: {i: {}}}}\n\
+            dns: {provider: zonefile, path: zones/{zone}.zone}\n"
+            .replace("zones/{zone}.zone", "\"zones/{zone}.zone\"");
+        let loaded = read_with(&source, Path::new("/etc/mail"), None, &around).expect("sound");
+        let path = loaded.config.dns.fields.text("path");
+        assert_eq!(path, Some("/etc/mail/zones/{zone}.zone"));
     }
 
     #[test]

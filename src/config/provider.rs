@@ -79,6 +79,25 @@ impl Fields {
         })
     }
 
+    /// The fields that are files on this machine, by the catalogue.
+    pub(super) fn paths_mut(
+        &mut self,
+        kind: Kind,
+        provider: &str,
+    ) -> impl Iterator<Item = &mut String> {
+        let entry = catalogue::find(kind, provider);
+        let is_path = move |name: &str| {
+            let mut fields = entry.iter().flat_map(|entry| &entry.fields);
+            fields.any(|field| field.name == name && field.format.as_deref() == Some("path"))
+        };
+        self.0
+            .iter_mut()
+            .filter_map(move |(name, given)| match given {
+                Given::Text(text) if is_path(name) => Some(text),
+                _ => None,
+            })
+    }
+
     pub(super) fn secrets_mut(&mut self) -> impl Iterator<Item = &mut SecretRef> {
         self.0.values_mut().filter_map(|given| match given {
             Given::Secret(secret) => Some(secret),

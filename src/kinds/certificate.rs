@@ -30,6 +30,8 @@ pub struct Wish {
     pub by_hand: bool,
     /// Now, in seconds since 1970.
     pub now: i64,
+    /// Ids that must be done before it is ordered.
+    pub needs: Vec<String>,
 }
 
 /// Why a new certificate is needed, and the names of the present one, where it can be read.
@@ -140,7 +142,8 @@ impl Resource for OrderWish {
             by_hand: self.0.by_hand,
         };
         let change = Change::new(self.id(), Sign::Run, why, Action::Order(order))
-            .after(json!({"names": self.0.names, "authority": self.0.directory}));
+            .after(json!({"names": self.0.names, "authority": self.0.directory}))
+            .needs(self.0.needs.clone());
         Ok(vec![change])
     }
 }
@@ -294,6 +297,7 @@ mod tests {
             key: CertificateKey::P256,
             by_hand: false,
             now: datetime!(2026-02-01 00:00 UTC).unix_timestamp(),
+            needs: Vec::new(),
         }
     }
 

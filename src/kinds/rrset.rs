@@ -1,10 +1,14 @@
 //! An RRset at its provider: read first, changed only where it differs, and
 //! only as far as it is ours.
 
+mod peril;
+
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
+pub use self::peril::moved;
+use crate::danger::Danger;
 use crate::ledger::{Edit, Ledger, Made};
 use crate::observe::Seen;
 use crate::plan::Plan;
@@ -33,6 +37,10 @@ pub struct RrsetWish {
     pub spf: Option<spf::Wanted>,
     /// The value comes from a key that is not made yet: the key's id.
     pub from_key: Option<String>,
+    /// Whether mail flows through it: addresses and MX that receivers use.
+    pub mail: bool,
+    /// Whether setting it renames the machine at its hoster.
+    pub renames: bool,
     /// Whether something waits for it to be visible, though it may be there already.
     pub confirm: bool,
     /// Ids that must be done before.
@@ -70,6 +78,8 @@ impl RrsetWish {
             alike: |a, b| a == b,
             spf: None,
             from_key: None,
+            mail: false,
+            renames: false,
             confirm: false,
             needs: Vec::new(),
             ledger: ledger.clone(),
@@ -224,54 +234,6 @@ impl RrsetWish {
         let why = format!("{}: must be seen at every name server", self.purpose);
         Change::new(self.id(), Sign::Run, why, Action::Rrset(write)).needs(self.needs.clone())
     }
-
-    /// The class of danger: values that are not ours would vanish.
-    fn danger(&self, seen: &Rrset, want: &BTreeSet<String>) -> Option<&'static str> {
-        let made = self.made();
-        let foreign = |v: &&String| !made.contains(*v) && !want.contains(*v);
-        if !self.whole || !seen.values.iter().any(|v| foreign(&v)) {
-            return None;
-        }
-        Some(match self.key.rtype {
-            RType::Ptr if seen.values.iter().all(|v| is_default_name(v, &self.key)) => return None,
-            RType::A => "adopt-a",
-            RType::Aaaa => "adopt-aaaa",
-            RType::Mx => "adopt-mx",
-            RType::Ptr => "adopt-ptr",
-            RType::Srv => "adopt-srv",
-            _ if self.purpose == "DMARC" => "adopt-dmarc",
-            _ if self.purpose == "DKIM" => "adopt-dkim",
-            _ => "adopt-record",
-        })
-    }
-}
-
-/// Whether a PTR is only the hoster's default name: it spells out the address
-/// or is one of the usual words for "a customer's machine".
-fn is_default_name(value: &str, key: &RrsetKey) -> bool {
-    const WORDS: [&str; 8] = [
-        "static",
-        "dynamic",
-        "unassigned",
-        "vmi",
-        "vps",
-        "ip-",
-        "host-",
-        "customer",
-    ];
-    let Some(ip) = key.name.reversed() else {
-        return false;
-    };
-    let first = value.split('.').next().unwrap_or_default();
-    let digits: Vec<String> = match ip {
-        std::net::IpAddr::V4(v4) => v4.octets().iter().map(u8::to_string).collect(),
-        std::net::IpAddr::V6(_) => return WORDS.iter().any(|w| first.starts_with(w)),
-    };
-    let parts: Vec<&str> = value
-        .split(|c: char| !c.is_ascii_digit())
-        .filter(|p| !p.is_empty())
-        .collect();
-    digits.iter().all(|d| parts.contains(&d.as_str())) || WORDS.iter().any(|w| first.starts_with(w))
 }
 
 impl Resource for RrsetWish {
@@ -330,7 +292,10 @@ impl Resource for RrsetWish {
             .needs(self.needs.clone())
             .ledger(edits);
         // What a person does is a person's decision.
-        change.danger = self.danger(set, &want).filter(|_| !by_hand);
+        if !by_hand {
+            change.danger = self.danger(set, &want);
+            change.deletes = deletes(set, &want);
+        }
         if !set.values.is_empty() {
             change = change.before(shown(set.ttl, &set.values));
         }
@@ -341,6 +306,12 @@ impl Resource for RrsetWish {
         }
         Ok(vec![change])
     }
+}
+
+/// How many records go for good: one that another takes the place of does not.
+fn deletes(set: &Rrset, want: &BTreeSet<String>) -> usize {
+    let gone = set.values.difference(want).count();
+    gone.saturating_sub(want.difference(&set.values).count())
 }
 
 fn shown(ttl: Option<u32>, values: &BTreeSet<String>) -> serde_json::Value {
@@ -356,6 +327,10 @@ pub struct RrsetGone {
     pub key: RrsetKey,
     /// What the ledger says of it.
     pub ledger: Ledger,
+    /// Whether its domain stays in mail.yaml.
+    pub domain_stays: bool,
+    /// What is dangerous about its going, where that is known beforehand.
+    pub danger: Option<Danger>,
     /// Ids that must be done before.
     pub needs: Vec<String>,
 }
@@ -423,6 +398,15 @@ impl Resource for RrsetGone {
         let mut change = Change::new(self.id(), sign, why, action)
             .needs(self.needs.clone())
             .ledger(edits);
+        if !by_hand {
+            let goes = want != set.values;
+            change.danger = self.danger.clone().filter(|_| goes);
+            change.deletes = if self.domain_stays {
+                deletes(set, &want)
+            } else {
+                0
+            };
+        }
         if !set.values.is_empty() {
             change = change.before(shown(set.ttl, &set.values));
         }
@@ -474,7 +458,7 @@ mod tests {
         );
         let plan = Plan::default();
         let change = &wish.diff(&seen(&key, 300, &[]), &plan).expect("decided")[0];
-        assert_eq!((change.sign, change.danger), (Sign::Create, None));
+        assert_eq!((change.sign, &change.danger), (Sign::Create, &None));
         assert_eq!(
             wish.diff(&seen(&key, 300, &["10 smtp.wac.tax."]), &plan)
                 .expect("decided")
@@ -488,7 +472,7 @@ mod tests {
         let foreign = &wish
             .diff(&seen(&key, 300, &["5 mx.other.example."]), &plan)
             .expect("decided")[0];
-        assert_eq!(foreign.danger, Some("adopt-mx"));
+        assert_eq!(foreign.danger.as_ref().map(|d| d.class), Some("adopt-mx"));
         assert!(
             wish.diff(&Seen::new(), &plan).is_err(),
             "not seen is not absent"
@@ -533,6 +517,8 @@ mod tests {
             holder: Holder::Default,
             key: key.clone(),
             ledger,
+            domain_stays: true,
+            danger: None,
             needs: Vec::new(),
         };
         let change = &gone
@@ -599,21 +585,5 @@ mod tests {
             .expect("decided")[0];
         assert_eq!(change.sign, Sign::Run);
         assert_eq!(values(change), ["v=DKIM1; p=x"]);
-    }
-
-    #[test]
-    fn default_names_of_hosters_count_as_not_set() {
-        let key = RrsetKey::new(
-            Name::reverse("203.0.113.7".parse().expect("ip")),
-            RType::Ptr,
-        );
-        for (value, default) in [
-            ("static.7.113.0.203.clients.your-server.de.", true),
-            ("vmi12345.contaboserver.net.", true),
-            ("203-0-113-7.ip.linodeusercontent.com.", true),
-            ("mail.somebody.example.", false),
-        ] {
-            assert_eq!(is_default_name(value, &key), default, "{value}");
-        }
     }
 }

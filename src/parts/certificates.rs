@@ -1,6 +1,6 @@
 //! One certificate for the host, the domains and their wildcards.
 
-use super::{Wish, records};
+use super::{Wish, caa, records};
 use crate::acme;
 use crate::config::Config;
 use crate::kinds::certificate::{self, InstallWish, OrderWish, ReloadWish};
@@ -19,6 +19,7 @@ fn certificate(wish: &Wish) -> certificate::Wish {
         key: certificates.key,
         by_hand,
         now: wish.now.unix_timestamp(),
+        needs: caa::ids(wish),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the ledger lists and mail.yaml no longer asks for; backwards, so that
 //! mail stops coming before anything else goes.
 
+mod peril;
+
 use std::collections::BTreeSet;
 
 use super::{Wish, records};
@@ -40,8 +42,10 @@ pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
         done.push(key.clone());
         wanted.push(Box::new(RrsetGone {
             holder,
-            key,
             ledger: wish.ledger.clone(),
+            domain_stays: peril::stays(wish, &key),
+            danger: peril::danger(wish, &key, &kept),
+            key,
             needs,
         }));
     }

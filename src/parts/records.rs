@@ -1,9 +1,11 @@
 //! The records of host and domains, in the order in which they become true:
 //! addresses, then PTR; SPF, DKIM, DMARC; MX last, when somebody answers.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::{Wish, dkim};
+use super::{Wish, caa, dkim};
+use crate::catalogue;
 use crate::config::{self, Domain, Ipv6Wish, Mx, SpfAll};
 use crate::dmarc;
 use crate::kinds::netplan;
@@ -77,7 +79,26 @@ pub fn sets(wish: &Wish) -> Vec<RrsetWish> {
     for (name, domain) in &wish.config.domains {
         sets.extend(of_domain(wish, &name.0, domain));
     }
+    caa::wish(wish, &mut sets);
+    mark_mail(wish, &mut sets);
     sets
+}
+
+/// Marks what mail flows through: each MX, and the addresses of the host and
+/// of every name that an MX leads to.
+fn mark_mail(wish: &Wish, sets: &mut [RrsetWish]) {
+    let of_mx = sets.iter().filter(|set| set.key.rtype == RType::Mx);
+    let targets = of_mx.flat_map(|set| &set.values);
+    let targets = targets.filter_map(|value| Name::parse(value.rsplit(' ').next()?).ok());
+    let mut names: BTreeSet<Name> = targets.collect();
+    names.insert(wish.config.host_name().clone());
+    for set in sets {
+        set.mail = match set.key.rtype {
+            RType::Mx => true,
+            RType::A | RType::Aaaa => names.contains(&set.key.name),
+            _ => false,
+        };
+    }
 }
 
 /// Adds them to what is wished for.
@@ -167,6 +188,7 @@ fn host(wish: &Wish) -> Vec<RrsetWish> {
             &[name.fqdn()],
             &wish.ledger,
         );
+        reverse.renames = catalogue::ptr(&wish.config.ptr.provider).is_some_and(|p| p.renames());
         // Several hosters refuse a PTR whose name does not point back yet.
         reverse.needs.push(rrset::id(&forward.key));
         sets.extend([forward, reverse]);
@@ -320,6 +342,19 @@ mod tests {
         assert_eq!(mx, ["service chasquid", "rrset smtp.wac.tax A"]);
         let last = sets.last().expect("sets");
         assert_eq!(last.key.rtype, RType::Mx);
+    }
+
+    #[test]
+    fn a_ptr_that_is_the_machines_name_is_dangerous() {
+        let mut stage = Stage::new(LITERAL, "");
+        let renames = |stage: &Stage| {
+            let sets = sets(&stage.wish());
+            let ptr = sets.iter().find(|set| set.key.rtype == RType::Ptr);
+            ptr.expect("a PTR").renames
+        };
+        assert!(!renames(&stage));
+        stage.config.ptr.provider = "digitalocean".into();
+        assert!(renames(&stage));
     }
 
     #[test]

@@ -193,6 +193,7 @@ mod tests {
             after: shown(after),
             sensitive: Vec::new(),
             danger: None,
+            danger_reason: None,
             by_hand: false,
         }
     }

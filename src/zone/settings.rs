@@ -43,6 +43,11 @@ impl Settings {
         }
     }
 
+    /// All fields with their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
     /// All secrets, so that they can be kept out of what is shown.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.0.values().filter_map(|value| match value {

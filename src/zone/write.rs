@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Zone, alike, changed_since, inside};
+use super::{Zone, alike, changed_since, inside, writers};
 use crate::failure::{Failure, Result};
 use crate::record::{Name, RType, Rrset, RrsetKey, canonical};
 
@@ -17,6 +17,7 @@ const RACES: u32 = 4;
 /// reached, or does not hold `want` afterwards.
 pub async fn write(zone: &dyn Zone, apex: &Name, before: &Rrset, want: &Rrset) -> Result<()> {
     inside(apex, [&want.key])?;
+    ours_to_write(want.key.rtype)?;
     if let Some(value) = want.values.iter().find(|value| value.contains('\u{fffd}')) {
         return Err(Failure::new(format!(
             "{} holds “{value}”, whose octets are not text",
@@ -27,6 +28,8 @@ pub async fn write(zone: &dyn Zone, apex: &Name, before: &Rrset, want: &Rrset) -
     if zone.guarded() {
         return zone.set(apex, before, want).await;
     }
+    // One writer a zone: between reading and writing nobody else of this process comes.
+    let _writer = writers::lock(apex).await;
     if !alike(before, &read(zone, apex, &want.key).await?) {
         return Err(changed_since(&want.key));
     }
@@ -41,6 +44,25 @@ pub async fn write(zone: &dyn Zone, apex: &Name, before: &Rrset, want: &Rrset) -
         )));
     }
     Ok(())
+}
+
+/// Fails for the types that make the zone itself. DS, DNSKEY and the like are
+/// no [`RType`] at all, so that nothing can ask for them.
+fn ours_to_write(rtype: RType) -> Result<()> {
+    match rtype {
+        RType::Ns | RType::Soa => Err(Failure::new(format!(
+            "{rtype} records make the zone itself: mailctl never touches them"
+        ))),
+        RType::A
+        | RType::Aaaa
+        | RType::Caa
+        | RType::Cname
+        | RType::Mx
+        | RType::Ptr
+        | RType::Srv
+        | RType::Tlsa
+        | RType::Txt => Ok(()),
+    }
 }
 
 /// Adds values to a set and keeps those of others, such as the two challenges
@@ -175,6 +197,30 @@ mod tests {
         match write(&zone, &apex, &set(before), &set(want)).await {
             Ok(()) => "written".to_owned(),
             Err(why) => why.told(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_makes_the_zone_itself_is_never_written() {
+        let apex = Name::parse("example.test").expect("a name");
+        for rtype in [RType::Ns, RType::Soa] {
+            let key = RrsetKey::new(apex.clone(), rtype);
+            let zone = Careless {
+                held: Mutex::new(Rrset::absent(key.clone())),
+                stores: None,
+            };
+            let want = Rrset::new(key.clone(), Some(300), ["ns1.example.test."]);
+            let why = write(&zone, &apex, &Rrset::absent(key.clone()), &want).await;
+            let why = why.expect_err("never").told();
+            assert!(why.contains("never touches"), "{why}");
+            let values = ["ns1.example.test.".to_owned()];
+            add_values(&zone, &apex, &key, 300, &values)
+                .await
+                .expect_err("nor by another way");
+            assert!(zone.held.lock().expect("a set").values.is_empty());
+        }
+        for rtype in ["DS", "DNSKEY", "CDS", "CDNSKEY", "NSEC", "RRSIG"] {
+            rtype.parse::<RType>().expect_err("no type of mailctl's");
         }
     }
 

@@ -227,7 +227,7 @@ async fn bad_days_pass(stage: &Stage) {
     // Without an end, it is an error.
     stage.next(&[Fault::Refused(500, None); 30]);
     let why = zone
-        .list(&name(APEX), &[absent.key.clone()])
+        .list(&name(APEX), std::slice::from_ref(&absent.key))
         .await
         .expect_err("too ill")
         .told();
@@ -242,7 +242,7 @@ async fn refusals_say_what_to_do(stage: &Stage) {
     let wanted = key("www.example.test", RType::A);
     let wrong = stage.zone_with("a-wrong-token");
     let why = wrong
-        .list(&name(APEX), &[wanted.clone()])
+        .list(&name(APEX), std::slice::from_ref(&wanted))
         .await
         .expect_err("refused")
         .told();
@@ -291,7 +291,10 @@ async fn what_only_the_servers_have_stops(stage: &Stage) {
     let there = set("t0.example.test", RType::A, 600, &["192.0.2.7"]);
     assert_eq!(stage.list(&there.key).await, stage.shown(&there));
     stage.proxy.empty(true);
-    let listed = stage.zone().list(&name(APEX), &[there.key.clone()]).await;
+    let listed = stage
+        .zone()
+        .list(&name(APEX), std::slice::from_ref(&there.key))
+        .await;
     stage.proxy.empty(false);
     let why = listed.expect_err("a contradiction").told();
     assert!(
@@ -314,7 +317,10 @@ pub async fn quirks_of_cloudflare(stage: &Stage) {
     let foreign = serde_json::json!({"type": "CAA", "name": "caa.example.test", "ttl": 300,
         "data": {"flags": 0, "tag": "issuemail", "value": "ca.example"}});
     stage.proxy.by_hand("POST", records, foreign);
-    let listed = stage.zone().list(&name(APEX), &[caa.key.clone()]).await;
+    let listed = stage
+        .zone()
+        .list(&name(APEX), std::slice::from_ref(&caa.key))
+        .await;
     let why = listed.expect_err("a foreign value").told();
     assert!(
         why.contains("issuemail") && why.contains("leaves alone"),

@@ -82,7 +82,7 @@ impl Api for DigitalOcean {
             ("DELETE", ["domains", _, "records", id]) => {
                 let held = self.records.len();
                 self.records
-                    .retain(|record| record["id"].to_string() != **id);
+                    .retain(|record| record["id"].as_u64() != id.parse().ok());
                 match self.records.len() == held {
                     true => Response::error(404, "not_found"),
                     false => Response {

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use mailctl::record::Name;
@@ -20,7 +21,7 @@ pub const READER_NAME: &str = "reader";
 
 pub struct BindServer {
     pub dns: SocketAddr,
-    _running: Running,
+    running: Running,
 }
 
 impl BindServer {
@@ -31,6 +32,44 @@ impl BindServer {
 
     /// The same at a given address, which must be an interface's own.
     pub async fn start_at(dns: SocketAddr, zones: &[(&str, String)]) -> Option<Self> {
+        let policy = format!("update-policy {{ grant {KEY_NAME} zonesub ANY; }};");
+        Self::start_as(dns, zones, &policy, "controls { };\n").await
+    }
+
+    /// Serves files that others write, each named like its zone in the directory, and
+    /// reloads them as `rndc` says; the command for that, with `{zone}` for the zone.
+    pub async fn start_files(zones: &[(&str, String)]) -> Option<(Self, String)> {
+        let rndc = program("rndc")?;
+        let (dns, control) = (own_port(), own_port());
+        let controls = format!(
+            "controls {{ inet {} port {} allow {{ any; }} keys {{ {KEY_NAME}; }}; }};\n",
+            control.ip(),
+            control.port()
+        );
+        let server = Self::start_as(dns, zones, "", &controls).await?;
+        let conf = server.dir().join("rndc.conf");
+        let text = format!(
+            "key {KEY_NAME} {{ algorithm {ALGORITHM}; secret \"{KEY}\"; }};\n\
+             options {{ default-key {KEY_NAME}; default-server {}; default-port {}; }};\n",
+            control.ip(),
+            control.port()
+        );
+        fs::write(&conf, text).expect("a configuration");
+        let reload = format!("{} -c {} reload {{zone}}", rndc.display(), conf.display());
+        Some((server, reload))
+    }
+
+    /// Where the zone files lie.
+    pub fn dir(&self) -> &Path {
+        self.running.dir.path()
+    }
+
+    async fn start_as(
+        dns: SocketAddr,
+        zones: &[(&str, String)],
+        policy: &str,
+        controls: &str,
+    ) -> Option<Self> {
         let installed = program("named")?;
         let dir = tempdir().expect("a directory");
         // AppArmor's profile goes by the path and keeps the installed one out of this directory.
@@ -41,7 +80,7 @@ impl BindServer {
         let mut conf = format!(
             "options {{ directory \"{here}\"; listen-on port {} {{ {}; }}; listen-on-v6 {{ none; }};\n\
              pid-file none; session-keyfile none; lock-file none; recursion no; dnssec-validation no;\n\
-             allow-transfer {{ none; }}; notify no; }};\ncontrols {{ }};\n{}{}",
+             allow-transfer {{ none; }}; notify no; }};\n{}{}{controls}",
             dns.port(),
             dns.ip(),
             key(KEY_NAME),
@@ -51,7 +90,7 @@ impl BindServer {
             let file = dir.path().join(apex);
             fs::write(&file, text).expect("a zone file");
             conf.push_str(&format!(
-                "zone \"{apex}\" {{ type primary; file \"{}\"; update-policy {{ grant {KEY_NAME} zonesub ANY; }}; }};\n",
+                "zone \"{apex}\" {{ type primary; file \"{}\"; {policy} }};\n",
                 file.display(),
             ));
         }
@@ -63,9 +102,6 @@ impl BindServer {
                 .serves(dns, &Name::parse(apex).expect("a name"))
                 .await;
         }
-        Some(Self {
-            dns,
-            _running: running,
-        })
+        Some(Self { dns, running })
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::authority::Authority;
-use super::property::Issue;
 use super::{ISSUE, Relevant};
+use crate::caa::Issue;
 use crate::check::Finding;
 use crate::check::finding::About;
 use crate::record::Name;
