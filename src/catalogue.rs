@@ -41,6 +41,8 @@ pub struct Entry {
     pub title: String,
     /// Where its API is described.
     pub docs: Option<String>,
+    /// The least TTL of a record there, in seconds.
+    pub least_ttl: u32,
     /// The fields it takes beside `provider`, `zone` and `ttl`.
     pub fields: Vec<Field>,
     /// What it cannot do.
@@ -90,6 +92,8 @@ pub struct Field {
 struct Page {
     title: String,
     docs: Option<String>,
+    #[serde(default)]
+    least_ttl: u32,
     fields: Vec<Field>,
     limits: Vec<String>,
     #[serde(default)]
@@ -145,6 +149,7 @@ const PAGES: &[(Kind, &str, &str)] = pages! {
     Dns "lightsail" "dns/lightsail.yaml";
     Dns "linode" "dns/linode.yaml";
     Dns "luadns" "dns/luadns.yaml";
+    Dns "manual" "dns/manual.yaml";
     Dns "mythicbeasts" "dns/mythicbeasts.yaml";
     Dns "namecheap" "dns/namecheap.yaml";
     Dns "namedotcom" "dns/namedotcom.yaml";
@@ -228,6 +233,7 @@ fn entry(kind: Kind, id: &str, text: &str) -> Result<Entry, serde_saphyr::Error>
     let Page {
         title,
         docs,
+        least_ttl,
         fields,
         limits,
         api,
@@ -237,6 +243,7 @@ fn entry(kind: Kind, id: &str, text: &str) -> Result<Entry, serde_saphyr::Error>
         id: id.to_owned(),
         title,
         docs,
+        least_ttl,
         fields,
         limits,
         api,
