@@ -499,6 +499,14 @@ pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Config).to_value()
 }
 
+impl Dns {
+    /// The TTL that stands where `wanted` is asked for: the provider may have a least one.
+    pub fn stored_ttl(&self, wanted: u32) -> u32 {
+        let entry = crate::catalogue::dns(&self.provider);
+        entry.map_or(wanted, |entry| wanted.max(entry.least_ttl))
+    }
+}
+
 impl Config {
     /// The host's name.
     pub fn host_name(&self) -> &Name {

@@ -9,12 +9,16 @@
 mod cloudflare;
 #[path = "library/contract.rs"]
 mod contract;
+#[path = "library/digitalocean.rs"]
+mod digitalocean;
 #[path = "library/hetzner.rs"]
 mod hetzner;
 #[path = "library/names.rs"]
 mod names;
 #[path = "library/proxy.rs"]
 mod proxy;
+#[path = "library/rrsets.rs"]
+mod rrsets;
 #[path = "library/stage.rs"]
 mod stage;
 
@@ -87,6 +91,18 @@ fn set(owner: &str, rtype: RType, ttl: u32, values: &[&str]) -> Rrset {
     Rrset::new(key(owner, rtype), Some(ttl), values)
 }
 
+/// The sets that single records make.
+fn gathered(records: impl Iterator<Item = Rrset>) -> Vec<Rrset> {
+    let mut sets: Vec<Rrset> = Vec::new();
+    for one in records {
+        match sets.iter_mut().find(|set| set.key == one.key) {
+            Some(set) => set.values.extend(one.values),
+            None => sets.push(one),
+        }
+    }
+    sets
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn cloudflare_keeps_the_contract() {
     let test = "cloudflare_keeps_the_contract";
@@ -101,6 +117,32 @@ async fn cloudflare_keeps_the_contract() {
 async fn hetzner_keeps_the_contract() {
     let test = "hetzner_keeps_the_contract";
     if let Some(stage) = stage::Stage::enter(test, "hetzner", hetzner::Hetzner::default()) {
+        contract::kept(&stage).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn digitalocean_keeps_the_contract() {
+    let test = "digitalocean_keeps_the_contract";
+    if let Some(stage) =
+        stage::Stage::enter(test, "digitalocean", digitalocean::DigitalOcean::default())
+    {
+        contract::kept(&stage).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gandi_keeps_the_contract() {
+    let test = "gandi_keeps_the_contract";
+    if let Some(stage) = stage::Stage::enter(test, "gandi", rrsets::Gandi::default()) {
+        contract::kept(&stage).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn desec_keeps_the_contract() {
+    let test = "desec_keeps_the_contract";
+    if let Some(stage) = stage::Stage::enter(test, "desec", rrsets::Desec::default()) {
         contract::kept(&stage).await;
     }
 }

@@ -114,6 +114,7 @@ pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
 struct Maker<'a> {
     wish: &'a Wish<'a>,
     holder: Holder,
+    dns: &'a config::Dns,
     ttl: u32,
 }
 
@@ -127,8 +128,13 @@ impl<'a> Maker<'a> {
             }
             _ => None,
         };
-        let ttl = own.unwrap_or(&wish.config.dns).ttl;
-        Self { wish, holder, ttl }
+        let dns = own.unwrap_or(&wish.config.dns);
+        Self {
+            wish,
+            holder,
+            dns,
+            ttl: dns.stored_ttl(dns.ttl),
+        }
     }
 
     fn whole(
@@ -275,7 +281,9 @@ fn further(maker: &Maker, name: &Name, domain: &Domain, sets: &mut Vec<RrsetWish
             None => {
                 let mut set =
                     maker.among(record.key.name.clone(), record.key.rtype, "record", &values);
-                set.ttl = record.ttl.unwrap_or(maker.ttl);
+                set.ttl = record
+                    .ttl
+                    .map_or(maker.ttl, |ttl| maker.dns.stored_ttl(ttl));
                 sets.push(set);
             }
         }

@@ -18,7 +18,8 @@ use futures_util::future::try_join_all;
 
 use self::calls::{Account, Refusal, pause};
 use self::fields::Fields;
-use self::rows::{Ttl, Writes};
+use self::rows::Writes;
+use super::write::listed;
 use super::{DEFAULT_TTL, Settings, Zone, alike, changed_since, inside, writers};
 use crate::catalogue;
 use crate::dns::Dns;
@@ -27,11 +28,14 @@ use crate::record::{Name, Rrset, RrsetKey};
 
 /// How often a change is sent before it counts as failed.
 const WRITES: u32 = 4;
+/// What a TTL of 0 becomes, which hardly any API takes.
+const SHORTEST_TTL: u32 = 60;
 
 /// One account at one provider.
 pub struct Library {
     account: Account,
     dns: Dns,
+    least_ttl: u32,
     /// What this process deleted: name servers may show it for a while.
     gone: Mutex<BTreeSet<RrsetKey>>,
 }
@@ -43,7 +47,8 @@ impl Library {
     /// When a field it needs is missing or holds nothing it can use.
     pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Option<Result<Self>> {
         let row = rows::ROWS.iter().find(|row| row.id == provider)?;
-        let title = catalogue::dns(row.id).map_or(row.id, |entry| &entry.title);
+        let entry = catalogue::dns(row.id);
+        let title = entry.map_or(row.id, |entry| &entry.title);
         let opened = (row.open)(&Fields::new(settings, row.id)).and_then(|made| {
             made.map_err(|error| {
                 let text = refusal::redacted(&error.to_string(), settings.secrets());
@@ -54,6 +59,7 @@ impl Library {
         Some(opened.map(|updater| Self {
             account: Account::new(row, title, updater, secrets),
             dns: dns.clone(),
+            least_ttl: entry.map_or(0, |entry| entry.least_ttl),
             gone: Mutex::default(),
         }))
     }
@@ -70,6 +76,19 @@ impl Library {
                     row.id
                 ))
             })
+    }
+
+    /// The record with what the adapter forgets to escape.
+    fn escaped(&self, record: DnsRecord) -> DnsRecord {
+        let DnsRecord::TXT(text) = record else {
+            return record;
+        };
+        let special = rows::unescaped(self.account.row.id);
+        let escaped = |c: char| {
+            let escape = special.contains(&c).then_some('\\');
+            escape.into_iter().chain([c])
+        };
+        DnsRecord::TXT(text.chars().flat_map(escaped).collect())
     }
 
     /// What the API holds, without TTL.
@@ -105,14 +124,13 @@ impl Library {
         Ok(false)
     }
 
-    /// Whether a TTL that servers show says what was asked for: where it is
-    /// the least there is, less may have been.
-    fn comparable(&self, ttl: u32) -> bool {
-        match self.account.row.ttl {
-            Ttl::Kept => true,
-            Ttl::Least(least) => ttl > least,
-            Ttl::Loose => false,
-        }
+    /// Whether values that stay get another TTL.
+    fn retimed(&self, before: &Rrset, want: &Rrset) -> bool {
+        let wanted = want.ttl.map(|ttl| ttl.max(self.least_ttl));
+        self.account.row.keeps_ttl
+            && before.ttl.is_some()
+            && wanted.is_some()
+            && before.ttl != wanted
     }
 
     fn deleted(&self, key: &RrsetKey) -> bool {
@@ -145,12 +163,13 @@ impl Library {
         };
         let (name, origin) = (want.key.name.as_str(), zone.as_str());
         let ttl = want.ttl.or(before.ttl).unwrap_or(DEFAULT_TTL);
+        // None at all is asked for by what no cache shall keep.
+        let ttl = if ttl == 0 { SHORTEST_TTL } else { ttl }.max(self.least_ttl);
         let all = records.to_vec();
         self.account
             .call(|updater| updater.set_rrset(name, rtype, ttl, all, origin))
             .await?;
-        let retimed = before.ttl.is_some() && want.ttl.is_some() && before.ttl != want.ttl;
-        if !retimed || self.account.row.writes != Writes::Record {
+        if !self.retimed(before, want) || self.account.row.writes != Writes::Record {
             return Ok(());
         }
         for (value, record) in want.values.iter().zip(records) {
@@ -180,11 +199,8 @@ impl Zone for Library {
     }
 
     fn ttl(&self, wanted: u32) -> Option<u32> {
-        match self.account.row.ttl {
-            Ttl::Kept => Some(wanted),
-            Ttl::Least(least) => Some(wanted.max(least)),
-            Ttl::Loose => None,
-        }
+        let kept = self.account.row.keeps_ttl;
+        kept.then(|| wanted.max(self.least_ttl))
     }
 
     /// The API and the zone's own servers are asked at once. The API's values
@@ -198,8 +214,9 @@ impl Zone for Library {
         served::heard(title, zone, &served)?;
         for (place, set) in sets.iter_mut().enumerate() {
             if !set.values.is_empty() {
-                let served = served::ttl(set, &served, place);
-                set.ttl = served.filter(|ttl| self.comparable(*ttl));
+                if self.account.row.keeps_ttl {
+                    set.ttl = served::ttl(set, &served, place);
+                }
                 continue;
             }
             if let Some((authority, other)) = served::against(set, &served, place)
@@ -219,6 +236,7 @@ impl Zone for Library {
         inside(zone, [key])?;
         self.type_of(key)?;
         let records = want.values.iter().map(|v| record::record(key.rtype, v));
+        let records = records.map(|record| Ok(self.escaped(record?)));
         let records = records.collect::<Result<Vec<_>, String>>().map_err(|why| {
             Failure::new(format!("{key}: {why}")).hint(format!(
                 "{} cannot be given this value by mailctl",
@@ -226,7 +244,7 @@ impl Zone for Library {
             ))
         })?;
         let _writer = writers::lock(zone).await;
-        let retimed = before.ttl.is_some() && want.ttl.is_some() && before.ttl != want.ttl;
+        let retimed = self.retimed(before, want);
         let mut sent = false;
         let mut last = Failure::new(format!(
             "{} accepts the change of {key} but does not show it",
@@ -248,6 +266,13 @@ impl Zone for Library {
             } else {
                 seen.values.iter().all(between)
             };
+            if !ours && sent {
+                return Err(Failure::new(format!(
+                    "{} accepted the change of {key} but holds something else: {}",
+                    self.account.title,
+                    listed(&seen),
+                )));
+            }
             if !ours {
                 return Err(changed_since(key));
             }

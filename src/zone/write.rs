@@ -138,7 +138,8 @@ async fn read(zone: &dyn Zone, apex: &Name, key: &RrsetKey) -> Result<Rrset> {
         .ok_or_else(|| Failure::new(format!("{} says nothing about {key}", zone.provider())))
 }
 
-fn listed(set: &Rrset) -> String {
+/// The set in words.
+pub(super) fn listed(set: &Rrset) -> String {
     if set.values.is_empty() {
         return "nothing".to_owned();
     }

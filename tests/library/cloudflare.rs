@@ -1,9 +1,9 @@
 //! Cloudflare's API as far as zones and records go.
 
-use mailctl::record::{Name, RType, Rrset, RrsetKey};
+use mailctl::record::{RType, Rrset, RrsetKey};
 use serde_json::{Value, json};
 
-use super::{APEX, Api, Request, Response, TOKEN};
+use super::{APEX, Api, Request, Response, TOKEN, gathered, name};
 
 const ZONE: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 
@@ -94,31 +94,23 @@ impl Api for Cloudflare {
     }
 
     fn sets(&self) -> Vec<Rrset> {
-        let mut sets: Vec<Rrset> = Vec::new();
-        for record in &self.records {
-            let text = |field: &str| record[field].as_str().unwrap_or_default().to_owned();
+        gathered(self.records.iter().map(|record| {
+            let text = |field: &str| record[field].as_str().unwrap_or_default();
             let rtype: RType = text("type").parse().expect("a type");
-            let key = RrsetKey::new(Name::parse(&text("name")).expect("a name"), rtype);
             let data = &record["data"];
-            let part = |field: &str| data[field].to_string().trim_matches('"').to_owned();
-            let parts =
-                |fields: &[&str]| fields.iter().map(|f| part(f)).collect::<Vec<_>>().join(" ");
+            let part = |field: &&str| data[field].to_string().trim_matches('"').to_owned();
+            let parts = |fields: &[&str]| fields.iter().map(part).collect::<Vec<_>>().join(" ");
             let value = match rtype {
                 RType::Mx => format!("{} {}", record["priority"], text("content")),
                 RType::Srv => parts(&["priority", "weight", "port", "target"]),
                 RType::Tlsa => parts(&["usage", "selector", "matching_type", "certificate"]),
-                RType::Caa => format!("{} {} {}", part("flags"), part("tag"), data["value"]),
-                _ => text("content"),
+                RType::Caa => format!("{} {}", parts(&["flags", "tag"]), data["value"]),
+                _ => text("content").to_owned(),
             };
             let ttl = record["ttl"]
                 .as_u64()
                 .and_then(|ttl| u32::try_from(ttl).ok());
-            let one = Rrset::new(key, ttl, [value]);
-            match sets.iter_mut().find(|set| set.key == one.key) {
-                Some(set) => set.values.extend(one.values),
-                None => sets.push(one),
-            }
-        }
-        sets
+            Rrset::new(RrsetKey::new(name(text("name")), rtype), ttl, [value])
+        }))
     }
 }

@@ -45,6 +45,9 @@ async fn every_type_is_written_and_read_again(stage: &Stage) {
     .into_iter()
     .enumerate()
     {
+        if !stage.takes(rtype) {
+            continue;
+        }
         stage
             .put(&set(
                 &format!("t{number}.example.test"),
@@ -88,14 +91,10 @@ async fn a_set_lives_its_life(stage: &Stage) {
         ))
         .await;
     // The TTL only.
-    stage
-        .put(&set(
-            owner,
-            RType::Txt,
-            120,
-            &["somebody-else=1", "v=spf1 a -all"],
-        ))
-        .await;
+    for ttl in [7200, 300] {
+        let values = ["somebody-else=1", "v=spf1 a -all"];
+        stage.put(&set(owner, RType::Txt, ttl, &values)).await;
+    }
     stage.put(&absent).await;
     // Deleting what is gone is no error.
     stage.put(&absent).await;
@@ -137,7 +136,7 @@ async fn a_lost_race_changes_nothing(stage: &Stage) {
         "{why}"
     );
     assert_eq!(stage.proxy.writes(), 0);
-    assert_eq!(stage.list(&theirs.key).await, theirs);
+    assert_eq!(stage.list(&theirs.key).await, stage.shown(&theirs));
 }
 
 /// Two orders at once, through two handles, as two processes would.
@@ -152,7 +151,7 @@ async fn challenges_share_a_name(stage: &Stage) {
     first.expect("the first is added");
     second.expect("the second is added");
     let both = Rrset::new(key.clone(), Some(60), ["apex", "wildcard"]);
-    assert_eq!(stage.list(&key).await, both);
+    assert_eq!(stage.list(&key).await, stage.shown(&both));
     zone::remove_values(&*a, &apex, &key, &one)
         .await
         .expect("removed");
@@ -177,7 +176,7 @@ async fn many_sets_come_in_one_list(stage: &Stage) {
     assert!(
         found
             .iter()
-            .all(|set| set.ttl == Some(300) && set.values.len() == 1)
+            .all(|set| set.ttl == stage.zone().ttl(300) && set.values.len() == 1)
     );
 }
 
@@ -205,7 +204,7 @@ async fn bad_days_pass(stage: &Stage) {
         .iter()
         .position(|method| method != "GET")
         .expect("a write");
-    let mut before = want("zero");
+    let mut before = stage.shown(&want("zero"));
     for (number, fault) in [
         Fault::Lost,
         Fault::Refused(503, None),
@@ -222,13 +221,13 @@ async fn bad_days_pass(stage: &Stage) {
         zone::write(&*zone, &name(APEX), &before, &after)
             .await
             .unwrap_or_else(|why| panic!("{fault:?}: {}", why.told()));
-        assert_eq!(stage.list(&after.key).await, after, "{fault:?}");
-        before = after;
+        before = stage.list(&after.key).await;
+        assert_eq!(before, stage.shown(&after), "{fault:?}");
     }
     // Without an end, it is an error.
     stage.next(&[Fault::Refused(500, None); 30]);
     let why = zone
-        .list(&name(APEX), &[absent.key.clone()])
+        .list(&name(APEX), std::slice::from_ref(&absent.key))
         .await
         .expect_err("too ill")
         .told();
@@ -243,7 +242,7 @@ async fn refusals_say_what_to_do(stage: &Stage) {
     let wanted = key("www.example.test", RType::A);
     let wrong = stage.zone_with("a-wrong-token");
     let why = wrong
-        .list(&name(APEX), &[wanted.clone()])
+        .list(&name(APEX), std::slice::from_ref(&wanted))
         .await
         .expect_err("refused")
         .told();
@@ -290,9 +289,12 @@ async fn refusals_say_what_to_do(stage: &Stage) {
 /// Another account's API: it has nothing, but the world sees records.
 async fn what_only_the_servers_have_stops(stage: &Stage) {
     let there = set("t0.example.test", RType::A, 600, &["192.0.2.7"]);
-    assert_eq!(stage.list(&there.key).await, there);
+    assert_eq!(stage.list(&there.key).await, stage.shown(&there));
     stage.proxy.empty(true);
-    let listed = stage.zone().list(&name(APEX), &[there.key.clone()]).await;
+    let listed = stage
+        .zone()
+        .list(&name(APEX), std::slice::from_ref(&there.key))
+        .await;
     stage.proxy.empty(false);
     let why = listed.expect_err("a contradiction").told();
     assert!(
@@ -315,7 +317,10 @@ pub async fn quirks_of_cloudflare(stage: &Stage) {
     let foreign = serde_json::json!({"type": "CAA", "name": "caa.example.test", "ttl": 300,
         "data": {"flags": 0, "tag": "issuemail", "value": "ca.example"}});
     stage.proxy.by_hand("POST", records, foreign);
-    let listed = stage.zone().list(&name(APEX), &[caa.key.clone()]).await;
+    let listed = stage
+        .zone()
+        .list(&name(APEX), std::slice::from_ref(&caa.key))
+        .await;
     let why = listed.expect_err("a foreign value").told();
     assert!(
         why.contains("issuemail") && why.contains("leaves alone"),

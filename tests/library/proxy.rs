@@ -18,7 +18,13 @@ use serde_json::Value;
 use super::{Api, Request, Response, TOKEN};
 
 /// The servers it stands in for.
-pub const HOSTS: [&str; 2] = ["api.cloudflare.com", "api.hetzner.cloud"];
+pub const HOSTS: [&str; 5] = [
+    "api.cloudflare.com",
+    "api.digitalocean.com",
+    "api.gandi.net",
+    "api.hetzner.cloud",
+    "desec.io",
+];
 
 /// What becomes of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,11 +111,19 @@ impl Proxy {
 
     fn answer(&self, request: &Request) -> Response {
         let mut response = self.api.lock().expect("an API").answer(request);
-        let listing = request.path.ends_with("records") || request.path.ends_with("rrsets");
-        if listing && self.empty.load(Ordering::SeqCst) {
-            for list in ["result", "rrsets"] {
-                if let Some(list) = response.body.get_mut(list) {
-                    *list = Value::Array(Vec::new());
+        if self.empty.load(Ordering::SeqCst) {
+            let body = &mut response.body;
+            let on = request.path.contains("records") || request.path.contains("rrsets");
+            for list in [
+                "result",
+                "rrsets",
+                "domain_records",
+                "records",
+                "rrset_values",
+            ] {
+                match body.get_mut(list) {
+                    Some(list) if on => *list = Value::Array(Vec::new()),
+                    _ => {}
                 }
             }
         }
@@ -140,7 +154,10 @@ impl Proxy {
                     return;
                 }
             };
-            let (status, body) = (response.status, response.body.to_string());
+            let (status, mut body) = (response.status, response.body.to_string());
+            if status == 204 {
+                body.clear();
+            }
             let length = body.len();
             let answer = format!(
                 "HTTP/1.1 {status} so\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{more}\r\n{body}"

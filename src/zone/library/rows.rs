@@ -35,7 +35,8 @@ const AZURE: [(&str, AzureEnvironment); 3] = [
 pub(super) struct Row {
     pub id: &'static str,
     pub writes: Writes,
-    pub ttl: Ttl,
+    /// Whether each set has a TTL of its own, stored as it is given.
+    pub keeps_ttl: bool,
     /// The types that the library does not store there.
     pub without: &'static [RType],
     pub open: fn(&Fields<'_>) -> Result<Result<DnsUpdater, dns_update::Error>>,
@@ -52,24 +53,32 @@ pub(super) enum Writes {
     Zone,
 }
 
-/// What becomes of a TTL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ttl {
-    /// It is stored as it is, or refused.
-    Kept,
-    /// It becomes at least this.
-    Least(u32),
-    /// It is rounded, or the provider's own.
-    Loose,
+/// The characters that a provider's adapter puts between quotes as they are,
+/// although they mean something there (RFC 1035 section 5.1).
+pub(super) fn unescaped(id: &str) -> &'static [char] {
+    match id {
+        "desec" => &['\\', '"'],
+        "exoscale" | "gandi" | "scaleway" => &['\\'],
+        _ => &[],
+    }
+}
+
+macro_rules! keeps {
+    (Kept) => {
+        true
+    };
+    (Loose) => {
+        false
+    };
 }
 
 macro_rules! rows {
-    ($($id:literal $writes:ident $ttl:expr, [$($without:ident)*], |$f:ident| $made:ident $arguments:tt;)*) => {
+    ($($id:literal $writes:ident $ttl:ident [$($without:ident)*], |$f:ident| $made:ident $arguments:tt;)*) => {
         /// All of them, by id.
         pub(super) const ROWS: &[Row] = &[$(Row {
             id: $id,
             writes: Writes::$writes,
-            ttl: $ttl,
+            keeps_ttl: keeps!($ttl),
             without: &[$(RType::$without),*],
             open: |$f| Ok(DnsUpdater::$made $arguments),
         }),*];
@@ -77,7 +86,7 @@ macro_rules! rows {
 }
 
 rows! {
-    "alidns" Record Ttl::Kept, [Tlsa], |f| new_alidns(
+    "alidns" Record Kept [Tlsa], |f| new_alidns(
         f.text("access_key")?,
         f.secret("secret_key")?,
         f.maybe("region"),
@@ -85,14 +94,14 @@ rows! {
         f.maybe("line"),
         WAIT,
     );
-    "arvancloud" Record Ttl::Kept, [], |f| new_arvancloud(f.secret("api_key")?, WAIT);
-    "autodns" Zone Ttl::Kept, [Tlsa], |f| new_autodns(
+    "arvancloud" Record Kept [], |f| new_arvancloud(f.secret("api_key")?, WAIT);
+    "autodns" Zone Kept [Tlsa], |f| new_autodns(
         f.text("username")?,
         f.secret("password")?,
         f.number("context")?,
         WAIT,
     );
-    "azure" Set Ttl::Kept, [Tlsa], |f| new_azuredns(AzureDnsConfig {
+    "azure" Set Kept [Tlsa], |f| new_azuredns(AzureDnsConfig {
         tenant_id: f.text("tenant_id")?.into(),
         client_id: f.text("client_id")?.into(),
         client_secret: f.secret("client_secret")?.into(),
@@ -101,8 +110,8 @@ rows! {
         environment: f.word("environment", &AZURE, AzureEnvironment::Public)?,
         request_timeout: WAIT,
     });
-    "baiducloud" Record Ttl::Kept, [Tlsa], |f| new_baiducloud(f.text("access_key")?, f.secret("secret_key")?, WAIT);
-    "bluecat" Record Ttl::Kept, [Tlsa], |f| new_bluecatv2(BluecatV2Config {
+    "baiducloud" Record Kept [Tlsa], |f| new_baiducloud(f.text("access_key")?, f.secret("secret_key")?, WAIT);
+    "bluecat" Record Kept [Tlsa], |f| new_bluecatv2(BluecatV2Config {
         server_url: f.text("endpoint")?.into(),
         username: f.text("username")?.into(),
         password: f.secret("password")?.into(),
@@ -111,30 +120,30 @@ rows! {
         skip_deploy: false,
         request_timeout: WAIT,
     });
-    "bunny" Record Ttl::Kept, [], |f| new_bunny(f.secret("api_key")?, WAIT);
-    "cloudflare" Record Ttl::Kept, [], |f| new_cloudflare(f.secret("token")?, WAIT);
-    "cloudns" Record Ttl::Loose, [], |f| new_cloudns(
+    "bunny" Record Kept [], |f| new_bunny(f.secret("api_key")?, WAIT);
+    "cloudflare" Record Kept [], |f| new_cloudflare(f.secret("token")?, WAIT);
+    "cloudns" Record Loose [], |f| new_cloudns(
         f.maybe("auth_id"),
         f.maybe("sub_auth_id"),
         f.secret("auth_password")?,
         WAIT,
     );
-    "constellix" Set Ttl::Kept, [Tlsa], |f| new_constellix(f.secret("api_key")?, f.secret("secret_key")?, WAIT);
-    "cpanel" Zone Ttl::Kept, [Tlsa], |f| new_cpanel(
+    "constellix" Set Kept [Tlsa], |f| new_constellix(f.secret("api_key")?, f.secret("secret_key")?, WAIT);
+    "cpanel" Zone Kept [Tlsa], |f| new_cpanel(
         f.text("endpoint")?,
         f.text("username")?,
         f.secret("token")?,
         WAIT,
     );
-    "desec" Set Ttl::Least(3600), [], |f| new_desec(f.secret("token")?, WAIT);
-    "digitalocean" Record Ttl::Kept, [Tlsa], |f| new_digitalocean(f.secret("token")?, WAIT);
-    "dnsimple" Record Ttl::Kept, [], |f| new_dnsimple(f.secret("token")?, f.text("account_id")?, WAIT);
-    "dnsmadeeasy" Record Ttl::Kept, [Tlsa], |f| new_dnsmadeeasy(f.secret("api_key")?, f.secret("api_secret")?, WAIT);
-    "domeneshop" Record Ttl::Kept, [Tlsa], |f| new_domeneshop(f.secret("token")?, f.secret("api_secret")?, WAIT);
-    "dreamhost" Record Ttl::Loose, [Caa Tlsa], |f| new_dreamhost(f.secret("api_key")?, WAIT);
-    "dynu" Record Ttl::Kept, [], |f| new_dynu(f.secret("api_key")?, WAIT);
-    "easydns" Record Ttl::Kept, [Tlsa], |f| new_easydns(f.secret("token")?, f.secret("api_key")?, WAIT);
-    "edgedns" Set Ttl::Kept, [Tlsa], |f| new_edgedns(EdgeDnsConfig {
+    "desec" Set Kept [], |f| new_desec(f.secret("token")?, WAIT);
+    "digitalocean" Record Kept [Tlsa], |f| new_digitalocean(f.secret("token")?, WAIT);
+    "dnsimple" Record Kept [], |f| new_dnsimple(f.secret("token")?, f.text("account_id")?, WAIT);
+    "dnsmadeeasy" Record Kept [Tlsa], |f| new_dnsmadeeasy(f.secret("api_key")?, f.secret("api_secret")?, WAIT);
+    "domeneshop" Record Kept [Tlsa], |f| new_domeneshop(f.secret("token")?, f.secret("api_secret")?, WAIT);
+    "dreamhost" Record Loose [Caa Tlsa], |f| new_dreamhost(f.secret("api_key")?, WAIT);
+    "dynu" Record Kept [], |f| new_dynu(f.secret("api_key")?, WAIT);
+    "easydns" Record Kept [Tlsa], |f| new_easydns(f.secret("token")?, f.secret("api_key")?, WAIT);
+    "edgedns" Set Kept [Tlsa], |f| new_edgedns(EdgeDnsConfig {
         host: f.text("host")?.into(),
         client_token: f.secret("client_token")?.into(),
         client_secret: f.secret("client_secret")?.into(),
@@ -142,12 +151,12 @@ rows! {
         account_switch_key: f.maybe("account_switch_key").map(Into::into),
         request_timeout: WAIT,
     });
-    "exoscale" Record Ttl::Kept, [Tlsa], |f| new_exoscale(f.secret("api_key")?, f.secret("api_secret")?, WAIT);
-    "gandi" Set Ttl::Kept, [], |f| new_gandiv5(f.secret("token")?, WAIT);
-    "gcore" Set Ttl::Kept, [], |f| new_gcore(f.secret("token")?, WAIT);
-    "glesys" Record Ttl::Kept, [Tlsa], |f| new_glesys(f.text("username")?, f.secret("api_key")?, WAIT);
-    "godaddy" Set Ttl::Kept, [Tlsa], |f| new_godaddy(f.secret("api_key")?, f.secret("api_secret")?, WAIT);
-    "google-cloud" Set Ttl::Kept, [Tlsa], |f| new_google_cloud_dns(GoogleCloudDnsConfig {
+    "exoscale" Record Kept [Tlsa], |f| new_exoscale(f.secret("api_key")?, f.secret("api_secret")?, WAIT);
+    "gandi" Set Kept [], |f| new_gandiv5(f.secret("token")?, WAIT);
+    "gcore" Set Kept [], |f| new_gcore(f.secret("token")?, WAIT);
+    "glesys" Record Kept [Tlsa], |f| new_glesys(f.text("username")?, f.secret("api_key")?, WAIT);
+    "godaddy" Set Kept [Tlsa], |f| new_godaddy(f.secret("api_key")?, f.secret("api_secret")?, WAIT);
+    "google-cloud" Set Kept [Tlsa], |f| new_google_cloud_dns(GoogleCloudDnsConfig {
         service_account_json: f.secret("service_account")?.into(),
         project_id: f.text("project")?.into(),
         managed_zone: Some(f.text("managed_zone")?.into()),
@@ -155,17 +164,17 @@ rows! {
         impersonate_service_account: None,
         request_timeout: WAIT,
     });
-    "hetzner" Set Ttl::Kept, [], |f| new_hetzner(f.secret("token")?, WAIT);
-    "hostingde" Zone Ttl::Kept, [], |f| new_hostingde(f.secret("api_key")?, WAIT);
-    "hostinger" Zone Ttl::Kept, [], |f| new_hostinger(f.secret("token")?, WAIT);
-    "huaweicloud" Set Ttl::Kept, [Tlsa], |f| new_huaweicloud(
+    "hetzner" Set Kept [], |f| new_hetzner(f.secret("token")?, WAIT);
+    "hostingde" Zone Kept [], |f| new_hostingde(f.secret("api_key")?, WAIT);
+    "hostinger" Zone Kept [], |f| new_hostinger(f.secret("token")?, WAIT);
+    "huaweicloud" Set Kept [Tlsa], |f| new_huaweicloud(
         f.text("access_key")?,
         f.secret("secret_key")?,
         f.text("region")?,
         WAIT,
     );
-    "ibmcloud" Record Ttl::Kept, [Caa Tlsa], |f| new_ibmcloud(f.text("username")?, f.secret("api_key")?, WAIT);
-    "infoblox" Record Ttl::Kept, [Ns], |f| new_infoblox(InfobloxConfig {
+    "ibmcloud" Record Kept [Caa Tlsa], |f| new_ibmcloud(f.text("username")?, f.secret("api_key")?, WAIT);
+    "infoblox" Record Kept [Ns], |f| new_infoblox(InfobloxConfig {
         host: f.text("host")?.into(),
         port: None,
         username: f.text("username")?.into(),
@@ -174,17 +183,17 @@ rows! {
         dns_view: f.maybe("view_name").map(Into::into),
         request_timeout: WAIT,
     });
-    "infomaniak" Record Ttl::Kept, [], |f| new_infomaniak(f.secret("token")?, WAIT);
-    "inwx" Record Ttl::Kept, [], |f| new_inwx(
+    "infomaniak" Record Kept [], |f| new_infomaniak(f.secret("token")?, WAIT);
+    "inwx" Record Kept [], |f| new_inwx(
         f.text("username")?,
         f.secret("password")?,
         f.flag("sandbox")?,
         WAIT,
     );
-    "ionos" Record Ttl::Kept, [Tlsa], |f| new_ionos(f.secret("api_key")?, WAIT);
-    "ipv64" Record Ttl::Loose, [Caa Tlsa], |f| new_ipv64(f.secret("api_key")?, WAIT);
-    "joker" Zone Ttl::Least(300), [Tlsa], |f| new_joker(JokerAuth::api_key(f.secret("api_key")?), WAIT);
-    "lightsail" Record Ttl::Loose, [Caa Tlsa], |f| new_lightsail(LightsailConfig {
+    "ionos" Record Kept [Tlsa], |f| new_ionos(f.secret("api_key")?, WAIT);
+    "ipv64" Record Loose [Caa Tlsa], |f| new_ipv64(f.secret("api_key")?, WAIT);
+    "joker" Zone Kept [Tlsa], |f| new_joker(JokerAuth::api_key(f.secret("api_key")?), WAIT);
+    "lightsail" Record Loose [Caa Tlsa], |f| new_lightsail(LightsailConfig {
         access_key_id: f.text("access_key_id")?.into(),
         secret_access_key: f.secret("secret_access_key")?.into(),
         session_token: f.maybe_secret("session_token").map(Into::into),
@@ -192,28 +201,28 @@ rows! {
         domain: None,
         request_timeout: WAIT,
     });
-    "linode" Record Ttl::Loose, [Tlsa], |f| new_linode(f.secret("token")?, WAIT);
-    "luadns" Record Ttl::Kept, [], |f| new_luadns(f.text("username")?, f.secret("token")?, WAIT);
-    "mythicbeasts" Set Ttl::Kept, [], |f| new_mythicbeasts(f.text("username")?, f.secret("password")?, WAIT);
-    "namecheap" Zone Ttl::Least(60), [Srv Tlsa], |f| new_namecheap(
+    "linode" Record Loose [Tlsa], |f| new_linode(f.secret("token")?, WAIT);
+    "luadns" Record Kept [], |f| new_luadns(f.text("username")?, f.secret("token")?, WAIT);
+    "mythicbeasts" Set Kept [], |f| new_mythicbeasts(f.text("username")?, f.secret("password")?, WAIT);
+    "namecheap" Zone Kept [Srv Tlsa], |f| new_namecheap(
         f.text("api_user")?,
         f.secret("api_key")?,
         f.text("client_ip")?,
         None::<&str>,
         WAIT,
     );
-    "namedotcom" Record Ttl::Kept, [Tlsa], |f| new_namedotcom(f.text("username")?, f.secret("token")?, WAIT);
-    "namesilo" Record Ttl::Least(3600), [Ns Tlsa], |f| new_namesilo(f.secret("api_key")?, WAIT);
-    "netcup" Record Ttl::Loose, [], |f| new_netcup(
+    "namedotcom" Record Kept [Tlsa], |f| new_namedotcom(f.text("username")?, f.secret("token")?, WAIT);
+    "namesilo" Record Kept [Ns Tlsa], |f| new_namesilo(f.secret("api_key")?, WAIT);
+    "netcup" Record Loose [], |f| new_netcup(
         f.text("customer_number")?,
         f.secret("api_key")?,
         f.secret("api_password")?,
         WAIT,
     );
-    "netlify" Record Ttl::Kept, [Tlsa], |f| new_netlify(f.secret("token")?, WAIT);
-    "nifcloud" Set Ttl::Kept, [Caa Srv Tlsa], |f| new_nifcloud(f.text("access_key")?, f.secret("secret_key")?, WAIT);
-    "ns1" Set Ttl::Kept, [], |f| new_ns1(f.secret("api_key")?, WAIT);
-    "oracle-cloud" Set Ttl::Kept, [], |f| new_oraclecloud(OracleCloudConfig {
+    "netlify" Record Kept [Tlsa], |f| new_netlify(f.secret("token")?, WAIT);
+    "nifcloud" Set Kept [Caa Srv Tlsa], |f| new_nifcloud(f.text("access_key")?, f.secret("secret_key")?, WAIT);
+    "ns1" Set Kept [], |f| new_ns1(f.secret("api_key")?, WAIT);
+    "oracle-cloud" Set Kept [], |f| new_oraclecloud(OracleCloudConfig {
         tenancy_ocid: f.text("tenancy")?.into(),
         user_ocid: f.text("user")?.into(),
         fingerprint: f.text("fingerprint")?.into(),
@@ -223,16 +232,16 @@ rows! {
         compartment_ocid: f.text("compartment")?.into(),
         request_timeout: WAIT,
     });
-    "ovh" Record Ttl::Kept, [], |f| new_ovh(
+    "ovh" Record Kept [], |f| new_ovh(
         f.text("application_key")?,
         f.secret("application_secret")?,
         f.secret("consumer_key")?,
         f.parsed("region", OvhEndpoint::OvhEu)?,
         WAIT,
     );
-    "plesk" Record Ttl::Kept, [Tlsa], |f| new_plesk(f.text("endpoint")?, f.secret("api_key")?, WAIT);
-    "porkbun" Record Ttl::Least(600), [], |f| new_porkbun(f.secret("api_key")?, f.secret("secret_api_key")?, WAIT);
-    "route53" Set Ttl::Kept, [Tlsa], |f| new_route53(Route53Config {
+    "plesk" Record Kept [Tlsa], |f| new_plesk(f.text("endpoint")?, f.secret("api_key")?, WAIT);
+    "porkbun" Record Kept [], |f| new_porkbun(f.secret("api_key")?, f.secret("secret_api_key")?, WAIT);
+    "route53" Set Kept [Tlsa], |f| new_route53(Route53Config {
         access_key_id: f.text("access_key_id")?.into(),
         secret_access_key: f.secret("secret_access_key")?.into(),
         session_token: f.maybe_secret("session_token").map(Into::into),
@@ -241,38 +250,38 @@ rows! {
         private_zone_only: None,
         endpoint: f.maybe("endpoint").map(Into::into),
     });
-    "safedns" Record Ttl::Kept, [Tlsa], |f| new_safedns(f.secret("token")?, WAIT);
-    "scaleway" Set Ttl::Kept, [], |f| new_scaleway(f.secret("token")?, WAIT);
-    "selectel" Set Ttl::Least(60), [Tlsa], |f| new_selectel(
+    "safedns" Record Kept [Tlsa], |f| new_safedns(f.secret("token")?, WAIT);
+    "scaleway" Set Kept [], |f| new_scaleway(f.secret("token")?, WAIT);
+    "selectel" Set Kept [Tlsa], |f| new_selectel(
         f.text("username")?,
         f.secret("password")?,
         f.text("account_id")?,
         f.text("project_id")?,
         WAIT,
     );
-    "simplycom" Record Ttl::Kept, [], |f| new_simplycom(f.text("username")?, f.secret("api_key")?, WAIT);
-    "spaceship" Record Ttl::Kept, [], |f| new_spaceship(f.secret("api_key")?, f.secret("api_secret")?, WAIT);
-    "tencentcloud" Record Ttl::Kept, [Tlsa], |f| new_tencentcloud(
+    "simplycom" Record Kept [], |f| new_simplycom(f.text("username")?, f.secret("api_key")?, WAIT);
+    "spaceship" Record Kept [], |f| new_spaceship(f.secret("api_key")?, f.secret("api_secret")?, WAIT);
+    "tencentcloud" Record Kept [Tlsa], |f| new_tencentcloud(
         f.text("secret_id")?,
         f.secret("secret_key")?,
         f.maybe("region"),
         f.maybe_secret("session_token"),
         WAIT,
     );
-    "transip" Record Ttl::Kept, [], |f| new_transip(
+    "transip" Record Kept [], |f| new_transip(
         f.text("username")?,
         f.secret("private_key")?,
         f.flag("global_key")?,
         WAIT,
     );
-    "ultradns" Set Ttl::Kept, [], |f| new_ultradns(
+    "ultradns" Set Kept [], |f| new_ultradns(
         f.text("username")?,
         f.secret("password")?,
         f.maybe("endpoint").map(Into::into),
         WAIT,
     );
-    "vercel" Record Ttl::Kept, [Tlsa], |f| new_vercel(f.secret("token")?, f.maybe("team_id"), WAIT);
-    "volcengine" Record Ttl::Kept, [Tlsa], |f| new_volcengine(VolcengineConfig {
+    "vercel" Record Kept [Tlsa], |f| new_vercel(f.secret("token")?, f.maybe("team_id"), WAIT);
+    "volcengine" Record Kept [Tlsa], |f| new_volcengine(VolcengineConfig {
         access_key: f.text("access_key")?.into(),
         secret_key: f.secret("secret_key")?.into(),
         region: f.maybe("region").map(Into::into),
@@ -280,14 +289,14 @@ rows! {
         scheme: None,
         request_timeout: WAIT,
     });
-    "vultr" Record Ttl::Kept, [Tlsa], |f| new_vultr(f.secret("api_key")?, WAIT);
-    "websupport" Record Ttl::Kept, [Tlsa], |f| new_websupport(f.secret("api_key")?, f.secret("api_secret")?, WAIT);
-    "yandexcloud" Set Ttl::Kept, [Tlsa], |f| new_yandexcloud(YandexCloudConfig {
+    "vultr" Record Kept [Tlsa], |f| new_vultr(f.secret("api_key")?, WAIT);
+    "websupport" Record Kept [Tlsa], |f| new_websupport(f.secret("api_key")?, f.secret("api_secret")?, WAIT);
+    "yandexcloud" Set Kept [Tlsa], |f| new_yandexcloud(YandexCloudConfig {
         iam_token_b64: f.secret("token")?.into(),
         folder_id: f.text("folder_id")?.into(),
         request_timeout: WAIT,
     });
-    "zoneeu" Record Ttl::Loose, [], |f| new_zoneeu(f.text("username")?, f.secret("api_key")?, WAIT);
+    "zoneeu" Record Loose [], |f| new_zoneeu(f.text("username")?, f.secret("api_key")?, WAIT);
 }
 
 #[cfg(test)]
@@ -372,11 +381,14 @@ mod tests {
                 "{}",
                 row.id
             );
-            match row.ttl {
-                Ttl::Kept => {}
-                Ttl::Least(least) => assert!(says(&least.to_string()), "{}", row.id),
-                Ttl::Loose => assert!(says("TTL"), "{}", row.id),
-            }
+            let least = entry.least_ttl;
+            assert_eq!(
+                says(&format!("TTLs below {least} become {least}.")),
+                least > 0,
+                "{}",
+                row.id
+            );
+            assert!(row.keeps_ttl || says("TTL"), "{}", row.id);
         }
     }
 }
