@@ -107,6 +107,7 @@ macro_rules! pages {
 }
 
 const PAGES: &[(Kind, &str, &str)] = pages! {
+    Dns "manual" "dns/manual.yaml";
     Dns "alidns" "dns/alidns.yaml";
     Dns "arvancloud" "dns/arvancloud.yaml";
     Dns "autodns" "dns/autodns.yaml";
@@ -365,10 +366,10 @@ mod tests {
     #[test]
     fn the_readme_has_the_catalogue() {
         let readme = include_str!("../README.md");
-        let wanted = table(Kind::Dns);
-        let from = wanted.lines().next().and_then(|row| readme.find(row));
-        let found = from.and_then(|at| readme.get(at..at + wanted.len()));
-        assert_eq!(found, Some(wanted.as_str()), "README.md, Providers");
+        for kind in [Kind::Dns, Kind::Ptr] {
+            let wanted = table(kind);
+            assert!(readme.contains(&wanted), "README.md, Providers:\n{wanted}");
+        }
     }
 
     #[test]

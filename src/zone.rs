@@ -102,10 +102,10 @@ pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zo
             )?))
         }
         rfc2136::ID => {
+            let server = fields.text("server")?;
             let algorithm = settings.text("algorithm").unwrap_or("hmac-sha256");
             let (key_name, key) = (fields.text("key_name")?, fields.secret("key")?);
             let tsig = rfc2136::Tsig::new(key_name, key, algorithm)?;
-            let server = fields.text("server")?;
             Ok(Arc::new(rfc2136::Rfc2136::new(server, tsig, dns.clone())?))
         }
         zonefile::ID => {

@@ -311,20 +311,3 @@ fn every_api_of_the_catalogue_is_tried_here_and_can_be_elsewhere() {
         assert!(endpoint || entry.api.is_none(), "{}", entry.id);
     }
 }
-
-#[test]
-fn the_readme_lists_every_api_with_its_fields() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
-    let readme = readme.expect("README.md");
-    // The table before it has DNS providers of the same names.
-    let (_, readme) = readme.split_once("| PTR provider |").expect("a table");
-    for hoster in HOSTERS {
-        let entry = catalogue::ptr(hoster.id).expect(hoster.id);
-        let start = format!("| {} | `{}` |", entry.title, entry.id);
-        let row = readme.lines().find(|line| line.starts_with(&start));
-        let row = row.unwrap_or_else(|| panic!("no row `{start}`"));
-        for field in entry.fields.iter().filter(|field| field.required) {
-            assert!(row.contains(&format!("`{}`", field.name)), "{row}");
-        }
-    }
-}
