@@ -104,50 +104,43 @@ pub struct Choice {
 impl Choice {
     /// Whether findings of this id are wanted.
     pub fn takes(&self, id: &str) -> bool {
-        let named = |given: &String| {
-            id.strip_prefix(given.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
+        let named = |word: &String| begins(id, word);
         (self.only.is_empty() || self.only.iter().any(named)) && !self.skip.iter().any(named)
     }
 
     /// Whether any finding of a question may be wanted.
     fn takes_any(&self, question: &Question) -> bool {
-        let within = |given: &String| {
-            given == question.id
-                || given
-                    .strip_prefix(question.id)
-                    .is_some_and(|rest| rest.starts_with('.'))
-        };
+        let within = |word: &String| begins(word, question.id);
         (self.only.is_empty() || self.only.iter().any(within))
-            && !self.skip.iter().any(|given| given == question.id)
+            && !self.skip.iter().any(|word| word == question.id)
     }
 
     /// Words that name no question or finding.
     pub fn unknown(&self) -> Vec<&str> {
-        let known = |word: &&String| {
-            QUESTIONS.iter().any(|question| {
-                question.id == word.as_str()
-                    || question.aspects.iter().any(|aspect| {
-                        // A port may stand behind an aspect's id.
-                        word.as_str() == aspect.id
-                            || word.strip_prefix(aspect.id).is_some_and(|rest| {
-                                rest.strip_prefix('.')
-                                    .is_some_and(|port| port.parse::<u16>().is_ok())
-                            })
-                            || aspect
-                                .id
-                                .strip_prefix(word.as_str())
-                                .is_some_and(|rest| rest.starts_with('.'))
-                    })
-            })
-        };
-        let words = self.only.iter().chain(&self.skip);
-        words
-            .filter(|word| !known(word))
-            .map(String::as_str)
-            .collect()
+        let words = self.only.iter().chain(&self.skip).map(String::as_str);
+        words.filter(|word| !known(word)).collect()
     }
+}
+
+/// Whether `word` is all of an id, or its beginning up to a dot.
+fn begins(id: &str, word: &str) -> bool {
+    let rest = id.strip_prefix(word);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Whether there are findings whose ids begin with `word`.
+fn known(word: &str) -> bool {
+    // A port may stand behind an aspect's id.
+    let at_port = |id: &str| {
+        let port = word
+            .strip_prefix(id)
+            .and_then(|rest| rest.strip_prefix('.'));
+        port.is_some_and(|port| port.parse::<u16>().is_ok())
+    };
+    QUESTIONS.iter().any(|question| {
+        let mut ids = question.aspects.iter().map(|aspect| aspect.id);
+        word == question.id || ids.any(|id| begins(id, word) || at_port(id))
+    })
 }
 
 /// Everything that was found: the document of `check --json`.
@@ -263,5 +256,29 @@ async fn answered(view: &View, question: &Question, limit: Duration) -> Vec<Find
             })
             .into_iter()
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_choose_by_whole_parts_of_an_id() {
+        let only = |words: &[&str]| Choice {
+            only: words.iter().map(|word| (*word).to_owned()).collect(),
+            skip: Vec::new(),
+        };
+        for (word, id, taken) in [
+            ("spf", "spf.record", true),
+            ("spf.record", "spf.record", true),
+            ("tls.days", "tls.days.25", true),
+            ("tls.days.25", "tls.days.465", false),
+            ("sp", "spf.record", false),
+        ] {
+            assert_eq!(only(&[word]).takes(id), taken, "{word} {id}");
+        }
+        let words = only(&["spf", "tls.days", "tls.days.25", "tls.days.x", "sp", ""]);
+        assert_eq!(words.unknown(), ["tls.days.x", "sp", ""]);
     }
 }

@@ -182,13 +182,25 @@ fn judge_trouble(name: &Name, trouble: &Trouble) -> Finding {
 }
 
 #[cfg(test)]
-mod tests {
+mod testing {
     use super::*;
-    use crate::check::Verdict;
 
-    fn name(text: &str) -> Name {
+    pub(super) fn name(text: &str) -> Name {
         Name::parse(text).expect("a name")
     }
+
+    /// The set at example.com.
+    pub(super) fn at(values: &[&str]) -> Relevant {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        read(name("example.com"), &values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::name;
+    use super::*;
+    use crate::check::Verdict;
 
     #[test]
     fn no_answer_is_refused_only_where_it_lasts() {

@@ -117,22 +117,22 @@ while timeout {LEASE} sh -c 'read -r beat'; do :; done
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::remote::here::Here;
+
+    /// Takes the lock in this folder, waiting so many seconds.
+    fn take(dir: &Path, who: &str, wait: u64) -> Result<Lock> {
+        let file = dir.join("lock").display().to_string();
+        let wait = Duration::from_secs(wait);
+        Lock::take_file(&Here, &file, who, wait, Around::default())
+    }
 
     #[test]
     fn the_second_is_told_who_was_first() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let file = dir.path().join("lock").display().to_string();
-        let take = |who, wait| {
-            Lock::take_file(
-                &Here,
-                &file,
-                who,
-                Duration::from_secs(wait),
-                Around::default(),
-            )
-        };
+        let take = |who, wait| take(dir.path(), who, wait);
         let first = take("it's me, pid 1,\nsince noon", 0).expect("taken");
         assert!(first.held());
         let Err(failure) = take("the second", 0) else {
@@ -149,16 +149,7 @@ mod tests {
     #[test]
     fn waiting_helps() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let file = dir.path().join("lock").display().to_string();
-        let take = |who, wait| {
-            Lock::take_file(
-                &Here,
-                &file,
-                who,
-                Duration::from_secs(wait),
-                Around::default(),
-            )
-        };
+        let take = |who, wait| take(dir.path(), who, wait);
         let first = take("first", 0).expect("taken");
         std::thread::scope(|scope| {
             let second = scope.spawn(|| take("second", 30).map(drop));

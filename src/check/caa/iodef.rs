@@ -37,16 +37,7 @@ fn is_report_uri(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::check::Verdict;
-    use crate::check::caa::read;
-
-    fn name(text: &str) -> Name {
-        Name::parse(text).expect("a name")
-    }
-
-    fn at(values: &[&str]) -> Relevant {
-        let values = values.iter().map(|value| (*value).to_owned()).collect();
-        read(name("example.com"), &values)
-    }
+    use crate::check::caa::testing::at;
 
     #[test]
     fn reports_go_to_uris() {

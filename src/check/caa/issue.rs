@@ -124,16 +124,7 @@ fn judge_methods(about: About<'_>, own: &[&Issue], found: String, authority: &st
 mod tests {
     use super::*;
     use crate::check::Verdict;
-    use crate::check::caa::read;
-
-    fn name(text: &str) -> Name {
-        Name::parse(text).expect("a name")
-    }
-
-    fn at(values: &[&str]) -> Relevant {
-        let values = values.iter().map(|value| (*value).to_owned()).collect();
-        read(name("example.com"), &values)
-    }
+    use crate::check::caa::testing::{at, name};
 
     fn letsencrypt() -> Authority {
         Authority::Named("letsencrypt.org".into())
