@@ -35,7 +35,8 @@ impl Asked {
         self.body.pointer(pointer)?.as_str().map(str::to_owned)
     }
 
-    fn reads(&self) -> bool {
+    /// Whether it changes nothing; EC2 reads by POST, too.
+    pub fn reads(&self) -> bool {
         self.method == "GET"
             || self
                 .at("/Action")
@@ -73,6 +74,7 @@ pub fn status(status: u16, body: Value) -> Answer {
 pub enum Which {
     Reads,
     Writes,
+    Tokens,
 }
 
 /// What the hoster knows.
@@ -86,12 +88,19 @@ pub struct World {
     pub no_forward: u32,
     /// How many more questions find an action unfinished.
     pub unfinished: u32,
+    /// How actions end, where they do not end well.
+    pub broken: Option<&'static str>,
+    /// Whether lists have pages for ever.
+    pub endless: bool,
     pub faults: VecDeque<(Which, Answer)>,
     /// How often a record was changed.
     pub writes: u32,
-    /// Requests that the API's description does not allow.
+    /// What is not as the API's description has it.
     pub wrong: Vec<String>,
-    pub asked: u32,
+    /// The requests to the API itself.
+    pub calls: Vec<Asked>,
+    /// Their methods and targets as they were sent.
+    pub targets: Vec<String>,
 }
 
 impl World {
@@ -116,14 +125,19 @@ impl World {
         };
     }
 
-    /// How far an action is: `going` for one more question, then `done`.
+    /// How far an action is: `going` for one more question, then `done`, or broken.
     pub fn state(&mut self, going: &'static str, done: &'static str) -> &'static str {
         if self.unfinished > 0 {
             self.unfinished -= 1;
             going
         } else {
-            done
+            self.broken.unwrap_or(done)
         }
+    }
+
+    /// Why an action failed, if it did.
+    pub fn why(&self) -> Option<&'static str> {
+        self.broken.map(|_| "no such forward record")
     }
 }
 
@@ -171,7 +185,8 @@ async fn serve(
     while let Some((target, mut asked, raw)) = request(&mut stream).await {
         let answer = {
             let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
-            answered(hoster, spec, &mut world, &target, &mut asked, &raw)
+            asked.path = spec.below(&target);
+            answered(hoster, spec, &mut world, &target, &asked, &raw)
         };
         let mut text = format!(
             "HTTP/1.1 {} X\r\ncontent-length: {}\r\n",
@@ -193,67 +208,80 @@ fn answered(
     spec: &Spec,
     world: &mut World,
     target: &str,
-    asked: &mut Asked,
+    asked: &Asked,
     raw: &str,
 ) -> Answer {
-    world.asked += 1;
+    let fault = |world: &mut World, which: Which| {
+        let (next, _) = world.faults.front()?;
+        let due = *next == which;
+        let (_, answer) = due.then(|| world.faults.pop_front())??;
+        Some(echoed(hoster, asked, answer))
+    };
     // The tokens' own place, which the descriptions leave out.
     if target.starts_with("/token") || target.ends_with("/auth") || target.ends_with("/auth/tokens")
     {
         if let Err(why) = (hoster.token)(asked, raw) {
             world.wrong.push(format!("token: {why}"));
         }
-        let mut answer = status(
-            201,
-            json!({"access_token": "short-lived", "token": "short-lived", "expires_in": 300}),
-        );
-        answer
-            .headers
-            .push(("X-Subject-Token", "short-lived".into()));
-        return answer;
+        return fault(world, Which::Tokens).unwrap_or_else(token);
     }
     let path = target.split('?').next().unwrap_or_default();
     let Some(below) = path.strip_prefix(spec.base.as_str()) else {
-        world
-            .wrong
-            .push(format!("{path} is not below {}", spec.base));
+        let base = &spec.base;
+        world.wrong.push(format!("{path} is not below {base}"));
         return status(500, Value::Null);
     };
-    asked.path = below.split('/').skip(1).map(decoded).collect();
-    if let Err(why) = spec.allows(asked) {
-        world.wrong.push(format!("{} {below}: {why}", asked.method));
+    let call = format!("{} {below}", asked.method);
+    world.targets.push(format!("{} {target}", asked.method));
+    world.calls.push(asked.clone());
+    for why in [spec.allows(asked), (hoster.proof)(asked, raw)] {
+        let why = why.err().map(|why| format!("{call}: {why}"));
+        world.wrong.extend(why);
     }
-    if let Err(why) = (hoster.proof)(asked, raw) {
-        world.wrong.push(format!("{} {below}: {why}", asked.method));
+    // OVH's clock is no question about records.
+    if below == "/auth/time" {
+        return (hoster.answer)(world, asked);
     }
     let which = if asked.reads() {
         Which::Reads
     } else {
         Which::Writes
     };
-    if below != "/auth/time" && world.faults.front().is_some_and(|(w, _)| *w == which) {
-        let (_, mut answer) = world.faults.pop_front().expect("a fault");
-        if answer.body.contains("ECHO") {
-            let headers: Vec<&str> = asked.headers.values().map(String::as_str).collect();
-            let secrets: Vec<&str> = hoster
-                .fields
-                .iter()
-                .filter_map(|(_, value)| value.strip_prefix('!'))
-                .collect();
-            let echo = format!(
-                "{} {}",
-                secrets.join(" "),
-                headers.join(" ").replace('"', "'")
-            );
-            answer.body = answer.body.replace("ECHO", &echo);
-        }
+    if let Some(answer) = fault(world, which) {
         return answer;
     }
     if which == Which::Writes && world.no_forward > 0 {
         world.no_forward -= 1;
         return hoster.no_forward();
     }
-    (hoster.answer)(world, asked)
+    let answer = (hoster.answer)(world, asked);
+    if let Err(why) = spec.answers(asked, &answer) {
+        world.wrong.push(format!("the answer to {call}: {why}"));
+    }
+    answer
+}
+
+fn token() -> Answer {
+    let mut answer = status(
+        201,
+        json!({"access_token": "short-lived", "token": "short-lived", "expires_in": 300}),
+    );
+    let header = ("X-Subject-Token", "short-lived".into());
+    answer.headers.push(header);
+    answer
+}
+
+/// An answer that repeats all that was sent where it says `ECHO`.
+fn echoed(hoster: &Hoster, asked: &Asked, mut answer: Answer) -> Answer {
+    let secrets = hoster
+        .fields
+        .iter()
+        .filter_map(|(_, value)| value.strip_prefix('!'));
+    let headers = asked.headers.values().map(String::as_str);
+    let sent: Vec<&str> = secrets.chain(headers).collect();
+    let sent = sent.join(" ").replace('"', "'");
+    answer.body = answer.body.replace("ECHO", &sent);
+    answer
 }
 
 async fn request(stream: &mut BufReader<TcpStream>) -> Option<(String, Asked, String)> {

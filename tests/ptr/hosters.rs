@@ -389,6 +389,7 @@ pub static HOSTERS: &[Hoster] = &[
                 ],
             )
         },
+        default: Some("wac.westeurope.cloudapp.azure.com."),
         no_forward: Some((400, "ReverseFqdnNotResolvable")),
         answer: azure,
         ..BASE

@@ -6,19 +6,33 @@ use super::{header, none, own};
 use crate::fake::{Answer, Asked, V4, V6, World, ok, status};
 
 pub fn hetzner_cloud(world: &mut World, asked: &Asked) -> Answer {
-    let records = |world: &World, ip: &str| match world.ptr(ip) {
-        Value::Null => json!([]),
-        name => json!([{"ip": ip, "dns_ptr": name}]),
+    // A /64 has records of other addresses, too.
+    let records = |world: &World, ip: &str| {
+        let mut list = vec![];
+        if ip.contains(':') {
+            list.push(json!({"ip": "2001:db8:1:2::8", "dns_ptr": "other.example.com"}));
+        }
+        if let Value::String(name) = world.ptr(ip) {
+            list.push(json!({"ip": ip, "dns_ptr": name}));
+        }
+        list
     };
-    let action = |state: &str| json!({"action": {"id": 5, "status": state, "error": null}});
+    let why = world.why().map(|why| json!({"code": "x", "message": why}));
+    let action = |state: &str| json!({"action": {"id": 5, "status": state, "error": why}});
     route!(asked,
         "GET" ["primary_ips"] => {
             let second = asked.query.get("page").is_some_and(|page| page == "2");
-            let mut list = vec![json!({"id": 41, "ip": "198.51.100.1", "type": "ipv4", "dns_ptr": []})];
+            let mut list = vec![
+                json!({"id": 41, "ip": "198.51.100.1", "type": "ipv4", "dns_ptr": []}),
+                json!({"id": 44, "ip": "2001:db8:1:3::/64", "type": "ipv6", "dns_ptr": []}),
+            ];
             if second {
                 list = own(world, &[V4]).iter().map(|ip| json!({"id": 42, "ip": ip, "type": "ipv4", "dns_ptr": records(world, ip)})).collect();
             }
-            let next = if second { Value::Null } else { json!(2) };
+            let next = if second && !world.endless { Value::Null } else { json!(2) };
+            if world.endless {
+                list.clear();
+            }
             ok(json!({"primary_ips": list, "meta": {"pagination": {"next_page": next}}}))
         },
         "GET" ["floating_ips"] => {
@@ -62,7 +76,7 @@ pub fn vultr(world: &mut World, asked: &Asked) -> Answer {
     let last = json!({"links": {"next": "", "prev": ""}});
     route!(asked,
         "GET" ["instances"] => if asked.query.contains_key("cursor") {
-            ok(json!({"instances": [{"id": "b", "main_ip": V4, "v6_main_ip": "2001:db8:1:2::1", "v6_network": if world.foreign { "2001:db8:9::" } else { "2001:DB8:1:2::" }, "v6_network_size": 64}], "meta": last}))
+            ok(json!({"instances": [{"id": "b", "main_ip": "198.51.100.9", "v6_main_ip": "2001:db8:1:2::1", "v6_network": if world.foreign { "2001:db8:9::" } else { "2001:DB8:1:2::" }, "v6_network_size": 64}], "meta": last}))
         } else {
             ok(json!({"instances": [{"id": "a", "v6_network": "", "v6_network_size": 0, "v6_main_ip": ""}], "meta": {"links": {"next": "bmV4dA==", "prev": ""}}}))
         },
@@ -180,8 +194,12 @@ pub fn scaleway(world: &mut World, asked: &Asked) -> Answer {
             ok(json!({"ip": {"id": "x", "address": ip, "reverse": world.ptr(ip)}}))
         },
         "GET" ["ipam", "v1", "regions", "fr-par", "ips"] => {
-            let list: Vec<Value> = own(world, &[V6]).iter().map(|_| block(world)).collect();
-            ok(json!({"ips": list, "total_count": 1}))
+            // A full first page.
+            let mut list: Vec<Value> = (0..100).map(|n| json!({"id": format!("{n}"), "address": format!("2001:db8:9:{n}::/64"), "is_ipv6": true, "reverses": []})).collect();
+            if asked.query.get("page").is_some_and(|page| page == "2") {
+                list = own(world, &[V6]).iter().map(|_| block(world)).collect();
+            }
+            ok(json!({"ips": list, "total_count": 101}))
         },
         "PATCH" ["ipam", "v1", "regions", "fr-par", "ips", "block"] => {
             let list = asked.body["reverses"].as_array().expect("a list").clone();
@@ -295,7 +313,8 @@ pub fn exoscale_proof(asked: &Asked, _: &str) -> Result<(), String> {
 }
 
 pub fn exoscale(world: &mut World, asked: &Asked) -> Answer {
-    let operation = |state: &str| json!({"id": "op", "state": state, "message": ""});
+    let why = world.why().unwrap_or_default();
+    let operation = |state: &str| json!({"id": "op", "state": state, "message": why});
     let ip = |kind: &str| if kind == "instance" { V4 } else { V6 };
     route!(asked,
         "GET" ["instance"] => {
@@ -338,7 +357,9 @@ pub fn aws(world: &mut World, asked: &Asked) -> Answer {
         },
         Some("DescribeAddressesAttribute") => {
             let record = world.ptr(V4).as_str().map(|name| format!("<ptrRecord>{name}.</ptrRecord>")).unwrap_or_default();
-            let update = if world.state("PENDING", "") == "PENDING" { "<ptrRecordUpdate><status>PENDING</status></ptrRecordUpdate>" } else { "" };
+            let state = world.state("PENDING", "");
+            let why = world.why().unwrap_or_default();
+            let update = if state.is_empty() { String::new() } else { format!("<ptrRecordUpdate><status>{state}</status><reason>{why}</reason></ptrRecordUpdate>") };
             xml(200, format!("<addressSet><item><publicIp>{V4}</publicIp>{record}{update}</item></addressSet>"))
         }
         Some("ModifyAddressAttribute") => {
@@ -397,7 +418,12 @@ pub fn google(world: &mut World, asked: &Asked) -> Answer {
             ok(json!({"name": "op", "status": "RUNNING"}))
         }
         ("GET", ["zones", "eu-1", "operations", "op"]) => {
-            ok(json!({"name": "op", "status": world.state("RUNNING", "DONE")}))
+            let state = world.state("RUNNING", "DONE");
+            let why = world
+                .why()
+                .map(|why| json!({"errors": [{"code": "x", "message": why}]}));
+            let error = why.filter(|_| state == "DONE");
+            ok(json!({"name": "op", "status": state, "error": error}))
         }
         _ => none(),
     }
@@ -416,7 +442,7 @@ pub fn azure(world: &mut World, asked: &Asked) -> Answer {
         if let Value::String(name) = world.ptr(ip) {
             dns["reverseFqdn"] = name.into();
         }
-        json!({"name": "x", "id": id(ip), "location": "eu", "etag": "W/\"1\"", "properties": {"ipAddress": ip, "provisioningState": state, "idleTimeoutInMinutes": 4, "dnsSettings": dns}})
+        json!({"name": "x", "id": id(ip), "location": "eu", "etag": "W/\"1\"", "properties": {"ipAddress": ip, "provisioningState": state, "publicIPAllocationMethod": "Static", "dnsSettings": dns}})
     };
     match (asked.method.as_str(), asked.path.last().map(String::as_str)) {
         ("GET", Some("publicIPAddresses")) => {
@@ -434,7 +460,7 @@ pub fn azure(world: &mut World, asked: &Asked) -> Answer {
                     Some("W/\"1\"")
                 );
                 assert_eq!(
-                    asked.body["properties"]["idleTimeoutInMinutes"], 4,
+                    asked.body["properties"]["publicIPAllocationMethod"], "Static",
                     "the whole resource"
                 );
                 assert_eq!(
