@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod auth;
+pub mod device;
 pub mod link;
 pub mod pick;
 mod refusal;

@@ -246,11 +246,9 @@ impl Link {
     }
 
     async fn client(&self) -> Result<&Client> {
-        let near = Url::parse(&self.base)
-            .ok()
-            .is_some_and(|url| url.host_str().is_some_and(is_loopback));
+        let base = self.base.clone();
         let make = || async {
-            let made = tokio::task::spawn_blocking(move || client(near)).await;
+            let made = tokio::task::spawn_blocking(move || client(&base)).await;
             made.context("the HTTP client was not finished")?
         };
         self.client.get_or_try_init(make).await
@@ -273,7 +271,10 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn client(near: bool) -> Result<Client> {
+/// A client for an address; what is on this machine, no proxy leads to.
+pub(super) fn client(address: &str) -> Result<Client> {
+    let url = Url::parse(address).ok();
+    let near = url.is_some_and(|url| url.host_str().is_some_and(is_loopback));
     let mut client = Client::builder()
         .user_agent(concat!("mailctl/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_LIMIT)

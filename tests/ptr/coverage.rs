@@ -2,7 +2,7 @@
 
 use mailctl::rest::api::{Api, Step};
 
-use crate::fake::Asked;
+use crate::http::Asked;
 
 /// All steps of a page, what is asked while waiting included.
 pub fn steps(api: &Api) -> Vec<&Step> {

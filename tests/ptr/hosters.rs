@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::fake::{Answer, Asked, V4, V6, World, ok, status};
+use crate::fake::{V4, V6, World};
+use crate::http::{Answer, Asked, ok, status};
 
 macro_rules! route {
     ($asked:expr, $($method:literal $path:pat $(if $when:expr)? => $do:expr),+ $(,)?) => {{

@@ -4,7 +4,9 @@
 mod coverage;
 mod fake;
 mod hosters;
+mod http;
 mod keys;
+mod login;
 mod refusals;
 mod spec;
 mod stage;

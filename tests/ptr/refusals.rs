@@ -6,8 +6,9 @@ use mailctl::rest::auth::Scheme;
 use serde_json::json;
 
 use crate::coverage;
-use crate::fake::{SECRETS, V4, Which, status};
+use crate::fake::{SECRETS, V4, Which};
 use crate::hosters::HOSTERS;
+use crate::http::status;
 use crate::stage::{Stage, api};
 
 const NAME: Option<&str> = Some("mail.example.com");

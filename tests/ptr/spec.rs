@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::fake::{Answer, Asked, decoded};
+use crate::http::{Answer, Asked, decoded};
 
 /// A description.
 pub struct Spec {

@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use serde_json::json;
 
-use crate::fake::{Answer, V4, V6, Which, status};
+use crate::fake::{V4, V6, Which};
 use crate::hosters::HOSTERS;
+use crate::http::{Answer, status};
 use crate::stage::{Stage, values};
 
 const NAME: Option<&str> = Some("mail.example.com");

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{header, none, own};
-use crate::fake::{Answer, Asked, V4, V6, World, ok, status};
+use crate::fake::{V4, V6, World};
+use crate::http::{Answer, Asked, ok, status};
 
 pub fn hetzner_cloud(world: &mut World, asked: &Asked) -> Answer {
     // A /64 has records of other addresses, too.
