@@ -54,15 +54,19 @@ pub fn run(cli: &Cli, options: &Auth) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// The provider, by its id or by the hoster's name alone, and the field that the token is for.
-fn provider(name: &str) -> Result<(&'static Entry, &'static Field)> {
-    let logins = catalogue::entries().iter().filter_map(|entry| {
+/// The providers with such a login, and the field that its token is for.
+fn logins() -> impl Iterator<Item = (&'static Entry, &'static Field)> {
+    catalogue::entries().iter().filter_map(|entry| {
         let (_, device) = entry.device()?;
         let mut fields = entry.fields.iter();
         Some((entry, fields.find(|field| field.name == device.field)?))
-    });
+    })
+}
+
+/// The provider, by its id or by the hoster's name alone.
+fn provider(name: &str) -> Result<(&'static Entry, &'static Field)> {
     let is = |entry: &Entry| entry.id == name || entry.id.split('-').next() == Some(name);
-    if let Some(found) = logins.clone().find(|(entry, _)| is(entry)) {
+    if let Some(found) = logins().find(|(entry, _)| is(entry)) {
         return Ok(found);
     }
     let known = catalogue::ptr(name).or_else(|| catalogue::dns(name));
@@ -70,8 +74,13 @@ fn provider(name: &str) -> Result<(&'static Entry, &'static Field)> {
 }
 
 fn unknown(name: &str) -> Failure {
-    Failure::new(format!("the catalogue has no provider `{name}`"))
-        .hint("`mailctl auth netcup` is the only login that there is; `mailctl providers` lists all providers")
+    let logins: Vec<String> = logins()
+        .map(|(entry, _)| format!("`{}`", entry.id))
+        .collect();
+    let logins = logins.join(", ");
+    Failure::new(format!("the catalogue has no provider `{name}`")).hint(format!(
+        "logins are there for {logins}; `mailctl providers` lists all providers"
+    ))
 }
 
 /// Everybody else gives keys and tokens in the customer panel.
