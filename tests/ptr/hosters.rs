@@ -16,9 +16,11 @@ macro_rules! route {
     }};
 }
 
-mod answers;
+mod clouds;
+mod vps;
 
-use answers::*;
+use clouds::*;
+use vps::*;
 
 /// One hoster.
 pub struct Hoster {
