@@ -1,8 +1,10 @@
 //! PTR records through the APIs of hosters. What each API is like, its page
 //! under `providers/ptr/` says; how such a page is followed, this says once.
 
+mod account;
 pub mod api;
 pub mod auth;
+pub(crate) mod client;
 pub mod device;
 pub mod link;
 pub mod pick;
@@ -10,6 +12,7 @@ mod refusal;
 mod request;
 mod search;
 pub mod template;
+mod words;
 mod xml;
 
 use std::net::IpAddr;
@@ -18,6 +21,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
+use self::account::{complete, credentials, vars};
 use self::api::{Api, Family, Route};
 use self::auth::Auth;
 pub use self::link::Pace;
@@ -29,7 +33,7 @@ use crate::catalogue::Entry;
 use crate::failure::{Exit, Failure, Result};
 use crate::pattern::fits;
 use crate::record::{Name, RType, Rrset, RrsetKey};
-use crate::zone::{self, Settings, Zone, changed_since};
+use crate::zone::{Settings, Zone, changed_since};
 
 /// How often a change is tried while the API is busy.
 const WRITES: u32 = 4;
@@ -284,49 +288,6 @@ impl Zone for Rest {
                 Err(refusal) => return Err(self.told(refusal, ip)),
             }
         }
-    }
-}
-
-/// Fails where a field is missing that the provider cannot do without.
-fn complete(entry: &Entry, settings: &Settings) -> Result<()> {
-    let required = settings.of(&entry.id);
-    for field in entry.fields.iter().filter(|field| field.required) {
-        if field.secret {
-            required.secret(&field.name)?;
-        } else {
-            required.text(&field.name)?;
-        }
-    }
-    Ok(())
-}
-
-/// What templates may use: those of requests no secret, those of proofs all fields.
-fn vars(entry: &Entry, settings: &Settings) -> (Vars, Vars) {
-    let defaults = entry.fields.iter().filter_map(|field| {
-        let default = field.default.as_deref()?;
-        Some((field.name.clone(), default.into()))
-    });
-    let mut shown: Vars = defaults.collect();
-    let mut secret = Vars::new();
-    for (name, value) in settings.iter() {
-        match value {
-            zone::Value::Text(text) => shown.insert(name.to_owned(), text.as_str().into()),
-            zone::Value::Secret(value) => secret.insert(name.to_owned(), value.expose().into()),
-        };
-    }
-    let all = shown.clone().into_iter().chain(secret).collect();
-    (shown, all)
-}
-
-/// Where the secrets of a provider come from.
-fn credentials(entry: &Entry) -> String {
-    let secret = entry.fields.iter().filter(|field| field.secret);
-    let names = secret.map(|field| format!("`{}` (else {})", field.name, field.env));
-    let names: Vec<String> = names.collect();
-    let look = format!("look at {} below `ptr` in mail.yaml", names.join(" and "));
-    match entry.device() {
-        Some(_) => format!("{look}; `mailctl auth {}` gets a new one", entry.id),
-        None => look,
     }
 }
 

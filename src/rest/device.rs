@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::auth::exchange;
-use super::link::{self, Pace};
+use super::client::client;
+use super::link::Pace;
 use super::template::{self, Vars};
 use crate::catalogue::Entry;
 use crate::config::surroundings::Surroundings;
@@ -81,7 +82,7 @@ impl Login {
         Ok(Some(Self {
             title: entry.title.clone(),
             device: filled(&device.url)?,
-            client: link::client(&token)?,
+            client: client(&token)?,
             token,
             client_id: device.client_id.clone(),
             scope: device.scope.clone(),

@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::api::{Rule, Step};
 use super::auth::Auth;
+use super::client::client;
 use super::refusal::{Answered, PATIENCE, Refusal};
 use super::request::Request;
 use super::template::{self, Vars};
@@ -17,8 +18,6 @@ use super::xml;
 use crate::failure::{Context, Failure, Result};
 use crate::secret::Secret;
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// How often a read is tried while the API is busy.
 const READS: u32 = 4;
 
@@ -264,27 +263,6 @@ fn call(step: &Step) -> Result<(Method, &str)> {
         .parse()
         .with_context(|| format!("`{call}` is no call"))?;
     Ok((method, path))
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// A client for an address; what is on this machine, no proxy leads to.
-pub(super) fn client(address: &str) -> Result<Client> {
-    let url = Url::parse(address).ok();
-    let near = url.is_some_and(|url| url.host_str().is_some_and(is_loopback));
-    let mut client = Client::builder()
-        .user_agent(concat!("mailctl/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_LIMIT)
-        .timeout(REQUEST_LIMIT)
-        // A redirect would carry the token to somebody else.
-        .redirect(reqwest::redirect::Policy::none());
-    if near {
-        client = client.no_proxy();
-    }
-    client.build().context("the HTTP client cannot be set up")
 }
 
 /// A random UUID (RFC 9562 section 5.4).

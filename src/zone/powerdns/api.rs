@@ -12,6 +12,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::rrset::{Change, RrsetJson, ZoneJson};
 use crate::failure::{Context, Exit, Failure, Result};
 use crate::record::{Name, RrsetKey};
+use crate::rest::client::is_here;
 use crate::secret::Secret;
 
 /// The API stalls for a second beyond this number of connections.
@@ -75,7 +76,7 @@ impl Api {
     async fn client(&self) -> Result<&Client> {
         let make = || async {
             let header = self.header.clone();
-            let near = self.base.host_str().is_some_and(is_loopback);
+            let near = is_here(&self.base);
             let made = tokio::task::spawn_blocking(move || client(header, near));
             made.await
                 .context("the HTTP client for PowerDNS was not finished")?
@@ -279,14 +280,6 @@ fn base(endpoint: &str, server_id: &str) -> Result<Url> {
     url.set_path(&path);
     url.set_query(None);
     Ok(url)
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_matches(['[', ']']);
-    host == "localhost"
-        || bare
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
 }
 
 /// What a proxy before the API may say when it is busy (RFC 9110 section 10.2.3), in seconds.
