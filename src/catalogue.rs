@@ -47,6 +47,9 @@ pub struct Entry {
     pub fields: Vec<Field>,
     /// What it cannot do.
     pub limits: Vec<String>,
+    /// What its name servers are called, `*` standing for any text; empty where that is not known.
+    #[serde(skip)]
+    pub servers: Vec<String>,
     /// A hoster's API, where following its words is all there is to it.
     #[serde(skip)]
     pub api: Option<Api>,
@@ -96,6 +99,8 @@ struct Page {
     least_ttl: u32,
     fields: Vec<Field>,
     limits: Vec<String>,
+    #[serde(default)]
+    servers: Vec<String>,
     #[serde(default)]
     api: Option<Api>,
 }
@@ -236,6 +241,7 @@ fn entry(kind: Kind, id: &str, text: &str) -> Result<Entry, serde_saphyr::Error>
         least_ttl,
         fields,
         limits,
+        servers,
         api,
     } = serde_saphyr::from_str(text)?;
     Ok(Entry {
@@ -246,6 +252,7 @@ fn entry(kind: Kind, id: &str, text: &str) -> Result<Entry, serde_saphyr::Error>
         least_ttl,
         fields,
         limits,
+        servers,
         api,
     })
 }
