@@ -403,7 +403,9 @@ mod tests {
                     pattern.chars().all(may)
                         && labels.len() >= 2
                         && labels.iter().all(|label| !label.is_empty())
-                        && own.into_iter().any(|label| label.contains(char::is_alphanumeric))
+                        && own
+                            .into_iter()
+                            .any(|label| label.contains(char::is_alphanumeric))
                         && !pattern.contains("**"),
                     "{}: {pattern}",
                     entry.id
