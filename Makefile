@@ -17,7 +17,7 @@ LAB := mmdebstrap systemd-container nftables iproute2 openssh-client pdns-server
        sqlite3 unbound pebble debian-archive-keyring ca-certificates procps
 TESTS := openssh-server knot bind9 bind9-dnsutils swaks libnet-ssleay-perl python3-dkim python3-venv sudo openssl curl
 
-.PHONY: all build rehearse test lint record bench judges packages-build packages-lab packages-test clean
+.PHONY: all build rehearse test lint record bench judges moto packages-build packages-lab packages-test clean
 
 all: build
 
@@ -28,7 +28,7 @@ rehearse: packages-build packages-lab
 	$(CARGO) build --locked
 	target/debug/mailctl rehearse -f $(FILE)
 
-test: packages-build packages-lab packages-test judges
+test: packages-build packages-lab packages-test judges moto
 	$(CARGO) build --locked --all-targets
 	$(TESTER) --locked
 
@@ -45,7 +45,11 @@ bench: packages-build packages-lab packages-test judges
 
 # The Python programs that our verdicts and our speed are compared with, in a place of their own.
 judges: packages-test
-	@tools/judges
+	@tools/python judges tests/judges/requirements.txt
+
+# The Route 53 of the tests.
+moto: packages-test
+	@tools/python moto tests/zones/requirements.txt
 
 packages-build:
 	@tools/packages $(BUILD)

@@ -13,7 +13,7 @@ mod visible;
 
 pub(crate) use answer::mnemonic;
 pub use answer::{Answer, Reply};
-pub use authorities::Authority;
+pub use authorities::{Authority, PRIVATE_SERVER};
 pub use delegation::{Delegation, Server};
 pub use fresh::Fresh;
 pub use visible::Visible;

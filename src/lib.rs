@@ -26,6 +26,7 @@ pub mod maillog;
 pub mod message;
 pub mod observe;
 pub mod parts;
+mod pattern;
 pub mod plan;
 pub mod random;
 pub mod record;

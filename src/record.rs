@@ -296,6 +296,11 @@ pub fn canonical(rtype: RType, value: &str) -> String {
 }
 
 fn dotted(name: &str) -> String {
+    if !name.is_ascii()
+        && let Ok(name) = Name::parse(name)
+    {
+        return name.fqdn();
+    }
     format!("{}.", name.trim_end_matches('.').to_ascii_lowercase())
 }
 

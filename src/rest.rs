@@ -26,6 +26,7 @@ use self::search::follow;
 use self::template::Vars;
 use crate::catalogue::{Entry, Field};
 use crate::failure::{Exit, Failure, Result};
+use crate::pattern::fits;
 use crate::record::{Name, RType, Rrset, RrsetKey};
 use crate::zone::{self, Settings, Zone};
 
@@ -175,9 +176,7 @@ impl Rest {
 
     fn is_default(&self, name: &str) -> bool {
         let name = name.trim_end_matches('.');
-        self.defaults
-            .iter()
-            .any(|pattern| pick::fits(pattern, name))
+        self.defaults.iter().any(|pattern| fits(pattern, name))
     }
 
     async fn change(&self, ip: IpAddr, want: Option<&Name>) -> Result<(), Refusal> {

@@ -114,6 +114,10 @@ fn main() -> ExitCode {
             hands::values_of_others_are_not_replaced_unasked,
         ),
         trial(
+            "hands::what_becomes_dangerous_meanwhile_stops_the_next_pass",
+            hands::what_becomes_dangerous_meanwhile_stops_the_next_pass,
+        ),
+        trial(
             "network::the_network_is_switched_with_a_way_back",
             network::the_network_is_switched_with_a_way_back,
         ),

@@ -2,7 +2,7 @@
 //! zones, served by Knot and asked for through Unbound.
 //!
 //! The zones and what is to be found in them are `tests/judges/worlds.txt`,
-//! the other programs' half is `tests/judges/judges.py`; `tools/judges`
+//! the other programs' half is `tests/judges/judges.py`; `make judges`
 //! installs what that needs.
 
 #![allow(missing_docs, clippy::print_stdout, clippy::print_stderr)]

@@ -13,6 +13,7 @@ mod far_away;
 #[allow(dead_code)]
 mod lab;
 mod plan;
+mod records;
 mod sample;
 mod table;
 
@@ -44,6 +45,9 @@ fn main() -> ExitCode {
     }
     if wanted("check") {
         missed.extend(check::measure(&lab));
+    }
+    if wanted("records") {
+        missed.extend(records::measure(&lab));
     }
     drop(lab);
     if wanted("apply") {

@@ -21,6 +21,9 @@ pub struct Authority {
     pub recursive: bool,
 }
 
+/// What a resolver is called that is authoritative for a zone itself: a private world's.
+pub const PRIVATE_SERVER: &str = "resolver";
+
 impl Authority {
     /// An authoritative server, asked without recursion.
     pub fn new(name: Name, addr: SocketAddr) -> Self {
@@ -62,7 +65,7 @@ impl Dns {
         if let Some(resolver) = self.given_resolver()
             && self.is_authoritative(resolver, zone).await
         {
-            found.push(Authority::new(Name::root().child("resolver"), resolver));
+            found.push(Authority::new(Name::root().child(PRIVATE_SERVER), resolver));
         }
         let mut lookups = JoinSet::new();
         for name in names.iter().filter_map(|name| Name::parse(name).ok()) {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::protocol::{Refusal, Request};
-use super::{Zone, changed_since, inside, program};
+use super::{Zone, alike, changed_since, inside, program};
 use crate::failure::{Exit, Failure, Result};
-use crate::record::{Name, Rrset, RrsetKey, wire};
+use crate::record::{Name, Rrset, RrsetKey};
 use crate::remote::wait::parse_duration;
 
 /// Its id in the catalogue.
@@ -20,6 +20,8 @@ pub const ID: &str = "exec";
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a question is put that the program may answer later.
 const TRIES: u32 = 4;
+/// The wait before a program is asked again that ended without an answer.
+const PAUSE: Duration = Duration::from_millis(500);
 /// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -90,7 +92,13 @@ impl Zone for Exec {
 
     async fn list(&self, zone: &Name, keys: &[RrsetKey]) -> Result<Vec<Rrset>> {
         inside(zone, keys)?;
-        let listed = self.ask(&Request::List { zone, keys }).await;
+        let question = Request::List { zone, keys };
+        let mut listed = self.ask(&question).await;
+        if listed.as_ref().is_err_and(Refusal::is_broken) {
+            // What ended in the middle may have been a network's bad moment.
+            tokio::time::sleep(PAUSE).await;
+            listed = self.ask(&question).await;
+        }
         let listed = listed.map_err(|refusal| self.failure(zone, refusal))?;
         let find = |key: &RrsetKey| listed.iter().find(|set| set.key == *key).cloned();
         let absent = |key: &RrsetKey| Rrset::absent(key.clone());
@@ -102,13 +110,24 @@ impl Zone for Exec {
 
     async fn set(&self, zone: &Name, before: &Rrset, want: &Rrset) -> Result<()> {
         inside(zone, [&want.key])?;
-        for value in &want.values {
-            wire::to_rdata(want.key.rtype, value).map_err(Failure::new)?;
-        }
-        match self.ask(&Request::Set { zone, before, want }).await {
-            Ok(_) => Ok(()),
-            Err(refusal) if refusal.is_conflict() => Err(changed_since(&want.key)),
-            Err(refusal) => Err(self.failure(zone, refusal)),
+        let mut again = true;
+        loop {
+            let Err(refusal) = self.ask(&Request::Set { zone, before, want }).await else {
+                return Ok(());
+            };
+            // The answer may have been lost after the change was made.
+            let now = self.list(zone, std::slice::from_ref(&want.key)).await;
+            let is = |set: &Rrset| now.as_ref().is_ok_and(|now| alike(set, &now[0]));
+            if is(want) {
+                return Ok(());
+            }
+            if refusal.is_conflict() {
+                return Err(changed_since(&want.key));
+            }
+            if !(again && refusal.is_broken() && is(before)) {
+                return Err(self.failure(zone, refusal));
+            }
+            again = false;
         }
     }
 }

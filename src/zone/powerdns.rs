@@ -111,9 +111,9 @@ impl Zone for PowerDns {
             {
                 Ok(()) => {}
                 // It may have been stored, in whole or in part: what is read next decides.
-                Err(Refusal::Unclear(why)) => {
+                Err(Refusal::Unclear(why, wait)) => {
                     last = why;
-                    api::pause(tried).await;
+                    api::pause(tried, wait).await;
                 }
                 Err(Refusal::Final(why)) => return Err(why),
             }

@@ -13,6 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
 use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::Record;
 
 use self::session::Session;
 use super::{Zone, alike, changed_since, inside, writers};
@@ -25,6 +26,9 @@ pub const ID: &str = "rfc2136";
 
 /// How often an update is sent: Knot answers SERVFAIL to some of a burst.
 const TRIES: u32 = 6;
+
+/// How often questions are put whose connection ends.
+const READS: u32 = 3;
 
 /// One primary that takes updates.
 pub struct Rfc2136 {
@@ -66,6 +70,20 @@ impl Rfc2136 {
             }
         }
         last
+    }
+
+    /// The records of each set, and the connection they came over.
+    async fn read(&self, zone: &Name, keys: &[RrsetKey]) -> Result<(Session, Vec<Vec<Record>>)> {
+        let mut tried = 1;
+        loop {
+            let mut session = self.session().await?;
+            match reading::records(&mut session, zone, keys).await {
+                Ok(found) => return Ok((session, found)),
+                Err(_) if session.broken() && tried < READS => session::pause(tried).await,
+                Err(why) => return Err(why),
+            }
+            tried += 1;
+        }
     }
 
     async fn addresses(&self) -> Result<Vec<IpAddr>> {
@@ -120,8 +138,7 @@ impl Zone for Rfc2136 {
     /// One connection, all questions sent before the first answer is awaited.
     async fn list(&self, zone: &Name, keys: &[RrsetKey]) -> Result<Vec<Rrset>> {
         inside(zone, keys)?;
-        let mut session = self.session().await?;
-        let found = reading::records(&mut session, zone, keys).await?;
+        let (_, found) = self.read(zone, keys).await?;
         Ok(keys
             .iter()
             .zip(&found)
@@ -144,10 +161,8 @@ impl Zone for Rfc2136 {
                 session::pause(tried).await;
             }
             // A new connection a try: the last one may be what failed.
-            let mut session = self.session().await?;
-            let found = reading::records(&mut session, zone, std::slice::from_ref(key))
-                .await?
-                .remove(0);
+            let (mut session, mut found) = self.read(zone, std::slice::from_ref(key)).await?;
+            let found = found.remove(0);
             let seen = reading::set(key, &found);
             if alike(want, &seen) {
                 return Ok(());

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Zone, alike, changed_since, inside, writers};
 use crate::failure::{Failure, Result};
-use crate::record::{Name, RType, Rrset, RrsetKey, canonical};
+use crate::record::{Name, RType, Rrset, RrsetKey, canonical, wire};
 
 /// How often an addition is tried again after somebody else changed the set in between.
 const RACES: u32 = 4;
@@ -25,6 +25,11 @@ pub async fn write(zone: &dyn Zone, apex: &Name, before: &Rrset, want: &Rrset) -
         ))
         .hint("mailctl cannot write this value back: remove it by hand, or leave the set alone"));
     }
+    // What is no such value is told before anybody is asked.
+    for value in &want.values {
+        wire::to_rdata(want.key.rtype, value)
+            .map_err(|why| Failure::new(format!("{}: {why}", want.key)))?;
+    }
     if zone.guarded() {
         return zone.set(apex, before, want).await;
     }
@@ -32,6 +37,9 @@ pub async fn write(zone: &dyn Zone, apex: &Name, before: &Rrset, want: &Rrset) -
     let _writer = writers::lock(apex).await;
     if !alike(before, &read(zone, apex, &want.key).await?) {
         return Err(changed_since(&want.key));
+    }
+    if alike(before, want) {
+        return Ok(());
     }
     zone.set(apex, before, want).await?;
     let after = read(zone, apex, &want.key).await?;

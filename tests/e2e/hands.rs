@@ -2,6 +2,7 @@
 //! values of others in the way, things changed behind mailctl's back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -11,7 +12,7 @@ use mailctl::rehearse::base::Suite;
 use serde_json::Value;
 
 use crate::judges::{self, Letter, txt};
-use crate::lab::{Lab, Ran};
+use crate::lab::{Lab, Ran, until};
 
 const DOMAINS: &str = r#"  wac.tax:
     users: {i: {password: env:E2E_MAIL_PASSWORD}}
@@ -502,5 +503,43 @@ pub fn values_of_others_are_not_replaced_unasked() {
             .out
             .contains("No changes.")
     );
+    lab.world.stop().expect("nothing is left");
+}
+
+/// Somebody publishes a policy of their own while apply is at work: what the
+/// first plan did not show is not undone.
+pub fn what_becomes_dangerous_meanwhile_stops_the_next_pass() {
+    let Some(lab) = Lab::start("meanwhile", Suite::Bookworm) else {
+        return;
+    };
+    lab.write(DOMAINS);
+    lab.converges();
+    let theirs = "v=DMARC1; p=none; rua=mailto:them@other.example";
+    // chasquid's start waits for them.
+    lab.on_server(
+        "mkdir /etc/systemd/system/chasquid.service.d
+         printf '[Service]\\nExecStartPost=+/bin/sh -c \"touch /root/begun; until [ -e /root/seen ]; do sleep 0.1; done\"\\n' \
+             >/etc/systemd/system/chasquid.service.d/somebody.conf
+         systemctl daemon-reload; echo '# drifted' >>/etc/chasquid/chasquid.conf",
+    );
+    let ran = thread::scope(|scope| {
+        let applied = scope.spawn(|| lab.run(&["apply", "--yes"]));
+        until("chasquid starts", || {
+            lab.on_server("ls /root").contains("begun")
+        });
+        set(&lab, "_dmarc.wac.tax", RType::Txt, &[theirs]);
+        lab.on_server("touch /root/seen");
+        applied.join().expect("it ends").expect(6)
+    });
+    ran.says(&[
+        "file /etc/chasquid/chasquid.conf",
+        "rrset _dmarc.wac.tax TXT is dangerous (adopt-dmarc)",
+        "--allow adopt-dmarc",
+    ]);
+    assert_eq!(lab.dig("_dmarc.wac.tax", "TXT"), [format!("\"{theirs}\"")]);
+    // Looked at and allowed, it is as mail.yaml says.
+    lab.run(&["apply", "--yes"]).expect(4);
+    lab.run(&["apply", "--yes", "--allow", "adopt-dmarc"])
+        .expect(0);
     lab.world.stop().expect("nothing is left");
 }

@@ -36,7 +36,7 @@ impl Messages {
     }
 }
 
-/// The place where `tools/judges` installs them.
+/// The place where `make judges` installs them.
 pub struct Judges(PathBuf);
 
 impl Judges {

@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mailctl::record::{RType, Rrset};
-use mailctl::zone::{self, Settings};
+use mailctl::zone;
 
-use super::{APEX, BindServer, REVERSE4, REVERSE6, Served, World, contract, key, name, ports, set};
+use super::bind::BindServer;
+use super::gate::{Fault, Gate};
+use super::servers::MOST_OF_BIND;
+use super::world::{Fields, Served, World, fields};
+use super::{APEX, REVERSE4, REVERSE6, contract, key, name, ports, set};
 
 /// A zone file as people write them.
 const FILE: &str = include_str!("example.test.zone");
@@ -27,38 +31,63 @@ fn zones() -> Vec<(&'static str, String)> {
 async fn zonefile() -> Option<(World, std::path::PathBuf)> {
     let (server, reload) = BindServer::start_files(&zones()).await?;
     let directory = server.dir().to_owned();
-    let settings = Settings::default()
-        .with("path", format!("{}/{{zone}}", directory.display()))
-        .with("reload", reload);
+    let path = format!("{}/{{zone}}", directory.display());
+    let own = fields([("path", path.as_str()), ("reload", reload.as_str())]);
     let world = World {
         served: Served::Soon,
-        ..World::new("zonefile", server.dns, settings, server)
+        most: MOST_OF_BIND,
+        ..World::new("zonefile", server.dns, own, server)
     };
     Some((world, directory))
 }
 
-fn program(directory: &Path, more: &str) -> Option<Settings> {
+fn program(directory: &Path, more: &str) -> Option<Fields> {
     let python = ports::program("python3")?;
-    let (script, store) = (directory.join("provider.py"), directory.join("zones.json"));
+    let script = directory.join("provider.py");
     fs::write(&script, PROGRAM).expect("written");
-    let command = format!(
-        "{} {} {}{more}",
-        python.display(),
-        script.display(),
-        store.display()
-    );
-    Some(Settings::default().with("command", command))
+    let words = [&python, &script, directory].map(|path| path.display().to_string());
+    let command = words.join(" ") + more;
+    Some(fields([("command", command.as_str())]))
 }
 
 fn exec(more: &str) -> Option<World> {
     let directory = tempfile::tempdir().expect("a directory");
-    let settings = program(directory.path(), more)?;
+    let own = program(directory.path(), more)?;
+    let wrong = program(directory.path(), " --stranger")?;
+    let gate = Files(directory.path().to_owned());
     // Nobody serves what a program keeps.
     let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
     Some(World {
         served: Served::Never,
-        ..World::new("exec", nobody, settings, directory)
+        gate: Some(Box::new(gate)),
+        wrong: Some((wrong, "the password is wrong")),
+        ..World::new("exec", nobody, own, directory)
     })
+}
+
+/// The gate of a program: it reads what becomes of each question from one file,
+/// and notes them in another.
+struct Files(PathBuf);
+
+impl Gate for Files {
+    fn next(&self, faults: &[Fault]) {
+        let word = |fault: &Fault| match fault {
+            Fault::None => "none\n".to_owned(),
+            Fault::Refused(429, Some(seconds)) => format!("rate-limit {seconds}\n"),
+            Fault::Refused(429, None) => "rate-limit\n".to_owned(),
+            Fault::Refused(..) => "transient\n".to_owned(),
+            Fault::Failed => "failed\n".to_owned(),
+            Fault::Lost => "lost\n".to_owned(),
+        };
+        let words: String = faults.iter().map(word).collect();
+        fs::write(self.0.join("faults"), words).expect("written");
+        fs::write(self.0.join("seen"), "").expect("written");
+    }
+
+    fn seen(&self) -> Vec<String> {
+        let seen = fs::read_to_string(self.0.join("seen")).unwrap_or_default();
+        seen.lines().map(str::to_owned).collect()
+    }
 }
 
 /// The lines of `text` that the other does not have, without the serial number.
@@ -160,11 +189,6 @@ async fn two_at_once_in_one_file_lose_nothing() {
 #[tokio::test]
 async fn a_program_keeps_the_contract() {
     contract::kept(exec("")).await;
-}
-
-#[tokio::test]
-async fn a_program_that_is_busy_is_asked_again() {
-    contract::kept(exec(" --busy")).await;
 }
 
 #[tokio::test]

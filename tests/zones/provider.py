@@ -1,13 +1,15 @@
 """A DNS provider as a program, after docs/exec-provider.md: keeps zones in one JSON file.
 
-Usage: provider.py STORE [--busy | --careless]
---busy refuses each question the first time that it is put; --careless loses a value.
+Usage: provider.py DIRECTORY [--careless | --stranger]
+--careless loses a value; --stranger has no right to anything. For tests, each question meets what
+the next line of the file `faults` says, and is noted in `seen`.
 """
 
 import fcntl
 import json
 import os
 import sys
+import time
 
 FOREIGN = {
     "example.test TXT": [300, ["somebody-else=1"]],
@@ -36,27 +38,64 @@ def key(one):
     return f"{one['name']} {one['type']}"
 
 
-def main(store, flags):
-    text = sys.stdin.readline()
-    question = json.loads(text)
+def read(path, otherwise):
+    try:
+        with open(path) as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return otherwise
+
+
+def write(path, value):
+    with open(path + ".new", "w") as file:
+        json.dump(value, file)
+    os.replace(path + ".new", path)
+
+
+def fault(directory, operation):
+    """What becomes of this question, as the next line of `faults` says."""
+    with open(os.path.join(directory, "seen"), "a") as seen:
+        seen.write("GET\n" if operation == "list" else "SET\n")
+    path = os.path.join(directory, "faults")
+    closed = read(path + ".until", 0)
+    if time.time() < closed:
+        refuse("slow down", kind="rate-limit")
+    try:
+        with open(path) as file:
+            first, *rest = file.read().splitlines() or ["none"]
+    except FileNotFoundError:
+        return "none"
+    with open(path, "w") as file:
+        file.writelines(line + "\n" for line in rest)
+    word, *seconds = first.split()
+    if word == "rate-limit" and seconds:
+        write(path + ".until", time.time() + int(seconds[0]))
+        refuse("slow down", kind="rate-limit", retry_after=int(seconds[0]))
+    if word in ("rate-limit", "transient"):
+        refuse("not now", kind=word)
+    return word
+
+
+def main(directory, flags):
+    question = json.loads(sys.stdin.readline())
     if question["version"] != 1:
         refuse(f"version {question['version']} of the protocol is not known here")
+    if "--stranger" in flags:
+        refuse("the password is wrong", kind="credentials", hint="ask for a new one")
+    store = os.path.join(directory, "zones.json")
     with open(store + ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        zones, asked = ZONES, []
-        if os.path.exists(store):
-            with open(store) as file:
-                zones, asked = json.load(file)
-        busy = "--busy" in flags and text not in asked
-        if busy:
-            asked.append(text)
-        else:
-            answer(question, zones, flags)
-        with open(store + ".new", "w") as file:
-            json.dump([zones, asked], file)
-        os.replace(store + ".new", store)
-    if busy:
-        refuse("try again", kind="transient", retry_after=0)
+        word = fault(directory, question["operation"])
+        zones = read(store, ZONES)
+        answers = answer(question, zones, flags)
+        write(store, zones)
+    if word == "lost":
+        sys.exit(1)
+    if word == "failed":
+        refuse("something went wrong", kind="transient")
+    for line in answers:
+        say(**line)
+    say(done=True)
 
 
 def answer(question, zones, flags):
@@ -64,22 +103,22 @@ def answer(question, zones, flags):
     if zone is None:
         refuse(f"there is no zone {question['zone']}", hint="make it first")
     if question["operation"] == "list":
-        for name, (ttl, values) in zone.items():
-            owner, rtype = name.split()
-            say(name=owner, type=rtype, ttl=ttl, values=values)
-    elif question["operation"] == "set":
-        before, want = question["before"], question["want"]
-        stored = zone.get(key(want), [None, []])
-        if sorted(stored[1]) != sorted(before["values"]):
-            refuse("it changed meanwhile", kind="conflict")
-        values = want["values"][1:] if "--careless" in flags else want["values"]
-        if values:
-            zone[key(want)] = [want["ttl"] or stored[0] or 300, values]
-        else:
-            zone.pop(key(want), None)
-    else:
+        return [
+            dict(zip(("name", "type"), name.split()), ttl=ttl, values=values)
+            for name, (ttl, values) in zone.items()
+        ]
+    if question["operation"] != "set":
         refuse(f"the operation {question['operation']} is not known here")
-    say(done=True)
+    before, want = question["before"], question["want"]
+    stored = zone.get(key(want), [None, []])
+    if sorted(stored[1]) != sorted(before["values"]):
+        refuse("it changed meanwhile", kind="conflict")
+    values = want["values"][1:] if "--careless" in flags else want["values"]
+    if values:
+        zone[key(want)] = [want["ttl"] or stored[0] or 300, values]
+    else:
+        zone.pop(key(want), None)
+    return []
 
 
 main(sys.argv[1], sys.argv[2:])

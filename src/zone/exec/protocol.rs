@@ -92,6 +92,11 @@ impl Refusal {
         }
     }
 
+    /// Whether there was no answer at all.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self, Self::Broken(_))
+    }
+
     pub(super) fn is_conflict(&self) -> bool {
         matches!(
             self,

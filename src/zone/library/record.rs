@@ -37,9 +37,17 @@ pub(super) fn value(rtype: RType, record: &DnsRecord) -> String {
             format!("{flags} {tag} {}", txt_quoted(&value))
         }
         // Already without quotes: those at its ends are its own.
-        DnsRecord::TXT(text) => return text.clone(),
+        DnsRecord::TXT(text) => return mended(text),
     };
     canonical(rtype, &text)
+}
+
+/// Some adapters take each octet of a text for a character: the octets of UTF-8
+/// are put together again. What is no such mistake is no UTF-8 either.
+fn mended(text: &str) -> String {
+    let octets: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
+    let read = octets.and_then(|octets| String::from_utf8(octets).ok());
+    read.unwrap_or_else(|| text.to_owned())
 }
 
 /// The record of a canonical value.
@@ -194,6 +202,16 @@ mod tests {
             let record = record(rtype, text).unwrap_or_else(|why| panic!("{why}"));
             assert_eq!(Some(record.as_type()), record_type(rtype));
             assert_eq!(value(rtype, &record), text);
+        }
+    }
+
+    #[test]
+    fn the_octets_of_a_text_are_put_together_again() {
+        for text in ["grün", "日本", "plain", "é"] {
+            let octets: String = text.bytes().map(char::from).collect();
+            for shown in [octets, text.to_owned()] {
+                assert_eq!(value(RType::Txt, &DnsRecord::TXT(shown)), text);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! One row for each provider of the library: how it is opened, and what it
 //! does otherwise than the others. What people read is in `providers/dns/`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use dns_update::DnsUpdater;
@@ -19,7 +20,7 @@ use dns_update::providers::yandexcloud::YandexCloudConfig;
 
 use super::fields::Fields;
 use crate::failure::Result;
-use crate::record::RType;
+use crate::record::{RType, RrsetKey};
 
 /// How long the library waits for one answer.
 const WAIT: Option<Duration> = Some(Duration::from_secs(30));
@@ -60,6 +61,16 @@ pub(super) fn unescaped(id: &str) -> &'static [char] {
         "desec" => &['\\', '"'],
         "exoscale" | "gandi" | "scaleway" => &['\\'],
         _ => &[],
+    }
+}
+
+/// The set's owner as the adapter must be given it. Route 53 calls the asterisk
+/// of a wildcard by its octal code, and a signature over a bare one is refused.
+pub(super) fn owner<'k>(id: &str, key: &'k RrsetKey) -> Cow<'k, str> {
+    let name = key.name.as_str();
+    match id {
+        "route53" => name.replace('*', r"\052").into(),
+        _ => name.into(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::dns::Authority;
 use crate::failure::{Failure, Result};
-use crate::record::{Name, Rrset};
+use crate::record::{Name, RType, Rrset};
 
 /// What all servers of a zone say, each in the order of the keys.
 pub(super) type Served = [(Authority, Result<Vec<Rrset>>)];
@@ -58,6 +58,23 @@ pub(super) fn against<'s>(
     at(served, place).find(|(authority, set)| !authority.recursive && !set.values.is_empty())
 }
 
+/// Whether some server shows the very values that the API has.
+pub(super) fn agree(set: &Rrset, served: &Served, place: usize) -> bool {
+    let mut shown = at(served, place).filter(|(authority, _)| !authority.recursive);
+    !set.values.is_empty() && shown.any(|(_, shown)| shown.values == set.values)
+}
+
+/// A text of more than ASCII that servers have and the API shows otherwise: the
+/// library does not read the escapes (RFC 1035 section 5.1) that some APIs write it with.
+pub(super) fn unread(set: &Rrset, served: &Served, place: usize) -> Option<String> {
+    let texts = at(served, place).flat_map(|(_, shown)| &shown.values);
+    let mut unread = texts.filter(|text| !text.is_ascii() && !set.values.contains(*text));
+    unread
+        .next()
+        .filter(|_| set.key.rtype == RType::Txt)
+        .cloned()
+}
+
 /// The wildcards that may answer for a name (RFC 4592), the nearest first.
 pub(super) fn wildcards(name: &Name, zone: &Name) -> Vec<Name> {
     let above = std::iter::successors(name.parent(), Name::parent);
@@ -88,7 +105,7 @@ pub(super) fn contradiction(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{RType, RrsetKey};
+    use crate::record::RrsetKey;
 
     fn name(text: &str) -> Name {
         Name::parse(text).expect("a name")
@@ -141,6 +158,28 @@ mod tests {
         let silent = [server(1, Err(Failure::new("silent")))];
         let why = heard("Cloudflare", &name("example.test"), &silent).expect_err("nobody");
         assert!(why.told().contains("silent"), "{}", why.told());
+    }
+
+    #[test]
+    fn a_text_that_the_api_shows_otherwise_is_found() {
+        let served = [server(
+            1,
+            Ok(set("a.example.test", Some(60), &["grün", "x"])),
+        )];
+        for (held, expected) in [
+            (&["grün", "x"][..], None),
+            (&["gr303274n", "x"], Some("grün".to_owned())),
+            (&["y"], Some("grün".to_owned())),
+        ] {
+            let held = set("a.example.test", None, held);
+            assert_eq!(unread(&held, &served, 0), expected);
+        }
+        let plain = [server(1, Ok(set("a.example.test", Some(60), &["old"])))];
+        let held = set("a.example.test", None, &["x"]);
+        assert_eq!(unread(&held, &plain, 0), None, "a server may be behind");
+        assert!(
+            !agree(&held, &plain, 0) && agree(&plain[0].1.as_ref().expect("a set")[0], &plain, 0)
+        );
     }
 
     #[test]

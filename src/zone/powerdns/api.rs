@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::json;
@@ -18,6 +18,8 @@ use crate::secret::Secret;
 const CONNECTIONS: usize = 8;
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 const REQUEST_LIMIT: Duration = Duration::from_secs(20);
+/// The longest wait that a server may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How often a read is tried while the server is busy.
 const READS: u32 = 3;
 
@@ -35,8 +37,9 @@ pub(super) struct Api {
 
 /// Why a request did not do what it should.
 pub(super) enum Refusal {
-    /// The server was busy or silent: a change may have been stored or not.
-    Unclear(Failure),
+    /// The server was busy or silent: a change may have been stored or not. It
+    /// may say when to come back.
+    Unclear(Failure, Option<Duration>),
     /// Trying again would not help.
     Final(Failure),
 }
@@ -44,7 +47,7 @@ pub(super) enum Refusal {
 impl Refusal {
     fn told(self) -> Failure {
         match self {
-            Self::Unclear(why) | Self::Final(why) => why,
+            Self::Unclear(why, _) | Self::Final(why) => why,
         }
     }
 }
@@ -97,7 +100,7 @@ impl Api {
             tried += 1;
             match self.send(zone, |client| client.get(url.clone())).await {
                 Ok(body) => break body,
-                Err(Refusal::Unclear(_)) if tried < READS => pause(tried).await,
+                Err(Refusal::Unclear(_, wait)) if tried < READS => pause(tried, wait).await,
                 Err(refusal) => return Err(refusal.told()),
             }
         };
@@ -145,7 +148,8 @@ impl Api {
                 .map_err(|e| self.unreachable(e))?
                 .to_vec());
         }
-        Err(self.refused(zone, status, self.reason(answer).await))
+        let wait = retry_after(&answer);
+        Err(self.refused(zone, status, self.reason(answer).await, wait))
     }
 
     fn unreachable(&self, error: reqwest::Error) -> Refusal {
@@ -157,11 +161,17 @@ impl Api {
         if refused {
             Refusal::Final(failure)
         } else {
-            Refusal::Unclear(failure)
+            Refusal::Unclear(failure, None)
         }
     }
 
-    fn refused(&self, zone: &Name, status: StatusCode, reason: String) -> Refusal {
+    fn refused(
+        &self,
+        zone: &Name,
+        status: StatusCode,
+        reason: String,
+        wait: Option<Duration>,
+    ) -> Refusal {
         let place = self.place();
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Refusal::Final(
@@ -172,8 +182,9 @@ impl Api {
             StatusCode::UNPROCESSABLE_ENTITY if reason.contains("Could not find domain") => {
                 Refusal::Final(self.no_such_zone(zone))
             }
-            StatusCode::TOO_MANY_REQUESTS => Refusal::Unclear(self.complaint(zone, status, &reason)),
-            busy if busy.is_server_error() => Refusal::Unclear(self.complaint(zone, status, &reason)),
+            busy if busy == StatusCode::TOO_MANY_REQUESTS || busy.is_server_error() => {
+                Refusal::Unclear(self.complaint(zone, status, &reason), wait)
+            }
             _ => Refusal::Final(self.complaint(zone, status, &reason)),
         }
     }
@@ -278,8 +289,19 @@ fn is_loopback(host: &str) -> bool {
             .is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Waits longer each time, by a random part so that clients do not come back together.
-pub(super) async fn pause(tried: u32) {
+/// What a proxy before the API may say when it is busy (RFC 9110 section 10.2.3), in seconds.
+fn retry_after(answer: &Response) -> Option<Duration> {
+    let header = answer.headers().get(header::RETRY_AFTER)?;
+    let seconds = header.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+}
+
+/// Waits as the server says, else longer each time, by a random part so that
+/// clients do not come back together.
+pub(super) async fn pause(tried: u32, wait: Option<Duration>) {
+    if let Some(wait) = wait {
+        tokio::time::sleep(wait).await;
+    }
     let jitter = RandomState::new().build_hasher().finish() % 100;
     tokio::time::sleep(Duration::from_millis(50 * (1 << tried.min(6)) + jitter)).await;
 }

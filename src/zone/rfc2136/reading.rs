@@ -13,7 +13,7 @@ use crate::failure::{Failure, Result};
 use crate::record::{Name, RType, Rrset, RrsetKey, wire};
 
 /// How often questions are asked that the server answers with SERVFAIL.
-const TRIES: u32 = 3;
+const TRIES: u32 = 6;
 
 /// The records of each set, in the order of `keys`.
 ///

@@ -27,6 +27,8 @@ pub(super) struct Session {
     stream: TcpStream,
     tsig: Tsig,
     server: SocketAddr,
+    /// Whether the connection ended before all was said.
+    broken: bool,
 }
 
 impl Session {
@@ -46,12 +48,18 @@ impl Session {
             stream,
             tsig,
             server,
+            broken: false,
         })
     }
 
     /// The server's address, for messages.
     pub(super) fn server(&self) -> SocketAddr {
         self.server
+    }
+
+    /// Whether the connection ended in the middle: what was asked may be asked again.
+    pub(super) fn broken(&self) -> bool {
+        self.broken
     }
 
     /// The key's name, for messages.
@@ -98,6 +106,7 @@ impl Session {
         let (server, key_name) = (self.server, self.tsig.key_name.clone());
         let lost = || format!("the connection to the primary {server} broke");
         let (mut reader, mut writer) = self.stream.split();
+        let mut cut = false;
         let sending = writer.write_all(&frames);
         let receiving = async {
             let mut answers: Vec<Option<Message>> = vec![None; requests.len()];
@@ -105,8 +114,9 @@ impl Session {
                 acknowledge_at_once(reader.as_ref());
                 let octets = timeout(PATIENCE, exchange::receive(&mut reader))
                     .await
-                    .unwrap_or_else(|_| Err(silent()))
-                    .with_context(lost)?;
+                    .unwrap_or_else(|_| Err(silent()));
+                cut = octets.is_err();
+                let octets = octets.with_context(lost)?;
                 let answer = Message::from_vec(&octets).with_context(|| {
                     format!("the primary {server} answers what is no DNS message")
                 })?;
@@ -121,6 +131,7 @@ impl Session {
             Ok(answers.into_iter().flatten().collect())
         };
         let (sent, received) = tokio::join!(sending, receiving);
+        self.broken = sent.is_err() || cut;
         // What the server said tells more than that it then stopped listening.
         let received = received?;
         sent.with_context(lost)?;

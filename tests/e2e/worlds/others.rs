@@ -21,7 +21,7 @@ use crate::judges::{self, Letter};
 /// Which question is compared on which page.
 const PAGES: [&str; 3] = ["spf", "dkim", "dmarc"];
 
-/// The place where `tools/judges` installs them.
+/// The place where `make judges` installs them.
 pub struct Others {
     python: PathBuf,
     runtime: Runtime,

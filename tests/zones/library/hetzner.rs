@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use mailctl::record::{RType, Rrset, RrsetKey};
 use serde_json::{Value, json};
 
-use super::{APEX, Api, Request, Response, TOKEN, name};
+use super::{Api, READER, Request, Response, TOKEN};
+use crate::{APEX, name};
 
 /// TTL and values of one set.
 #[derive(Clone, Default)]
@@ -63,8 +64,8 @@ impl Api for Hetzner {
     fn answer(&mut self, request: &Request) -> Response {
         match request.token.as_str() {
             TOKEN => {}
-            "may-only-read" if request.method == "GET" => {}
-            "may-only-read" => return Response::error(403, "token_readonly"),
+            READER if request.method == "GET" => {}
+            READER => return Response::error(403, "token_readonly"),
             _ => return Response::error(401, "unauthorized"),
         }
         let parts = request.parts();

@@ -3,7 +3,8 @@
 use mailctl::record::{RType, Rrset, RrsetKey, txt_quoted};
 use serde_json::{Value, json};
 
-use super::{APEX, Api, Request, Response, TOKEN, gathered, name};
+use super::{Api, READER, Request, Response, TOKEN, gathered};
+use crate::{APEX, name};
 
 #[derive(Default)]
 pub struct DigitalOcean {
@@ -51,8 +52,8 @@ impl Api for DigitalOcean {
     fn answer(&mut self, request: &Request) -> Response {
         match request.token.as_str() {
             TOKEN => {}
-            "may-only-read" if request.method == "GET" => {}
-            "may-only-read" => {
+            READER if request.method == "GET" => {}
+            READER => {
                 return Response::error(403, "You are not authorized to perform this operation");
             }
             _ => return Response::error(401, "Unable to authenticate you"),

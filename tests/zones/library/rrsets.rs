@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use mailctl::record::{RType, Rrset, RrsetKey};
 use serde_json::{Value, json};
 
-use super::{APEX, Api, Request, Response, TOKEN, name};
+use super::{Api, READER, Request, Response, TOKEN};
+use crate::{APEX, name};
 
 /// TTL and values of the sets, by relative name and type.
 type Sets = BTreeMap<(String, String), (u32, Vec<String>)>;
@@ -33,8 +34,8 @@ fn shown(sets: &Sets) -> Vec<Rrset> {
 fn refused(request: &Request) -> Option<Response> {
     match request.token.as_str() {
         TOKEN => None,
-        "may-only-read" if request.method == "GET" => None,
-        "may-only-read" => Some(Response::error(403, "forbidden")),
+        READER if request.method == "GET" => None,
+        READER => Some(Response::error(403, "forbidden")),
         _ => Some(Response::error(401, "unauthorized")),
     }
 }

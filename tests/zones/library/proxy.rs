@@ -1,11 +1,9 @@
 //! A proxy for HTTPS (RFC 9110 section 9.3.6) that answers in place of the
 //! server it is asked to connect to, and fails when it is told to.
 
-use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -15,7 +13,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
-use super::{Api, Request, Response, TOKEN};
+use super::{Api, Request, Response, STRANGER, TOKEN};
+use crate::gate::{Fault, Gate, Here};
 
 /// The servers it stands in for.
 pub const HOSTS: [&str; 5] = [
@@ -26,22 +25,9 @@ pub const HOSTS: [&str; 5] = [
     "desec.io",
 ];
 
-/// What becomes of one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// It is answered.
-    None,
-    /// It does not arrive; the answer has this status, and `Retry-After` where there is a number.
-    Refused(u16, Option<u32>),
-    /// It arrives and is done, and then the connection ends.
-    Lost,
-}
-
 #[derive(Clone)]
 pub struct Proxy {
-    faults: Arc<Mutex<VecDeque<Fault>>>,
-    seen: Arc<Mutex<Vec<String>>>,
-    empty: Arc<AtomicBool>,
+    gate: Here,
     api: Arc<Mutex<dyn Api>>,
 }
 
@@ -60,9 +46,7 @@ impl Proxy {
             .expect("a pair");
         let config = Arc::new(config);
         let proxy = Self {
-            faults: Arc::default(),
-            seen: Arc::default(),
-            empty: Arc::default(),
+            gate: Here::default(),
             api,
         };
         let of_threads = proxy.clone();
@@ -74,27 +58,6 @@ impl Proxy {
             }
         });
         proxy
-    }
-
-    /// What the next requests meet, later ones nothing; forgets those seen.
-    pub fn next(&self, faults: &[Fault]) {
-        *self.faults.lock().expect("a queue") = faults.iter().copied().collect();
-        self.seen.lock().expect("a list").clear();
-    }
-
-    /// The methods of the requests since.
-    pub fn seen(&self) -> Vec<String> {
-        self.seen.lock().expect("a list").clone()
-    }
-
-    /// How many of them may have changed something.
-    pub fn writes(&self) -> usize {
-        self.seen().iter().filter(|method| *method != "GET").count()
-    }
-
-    /// Whether the account that is asked has a zone without records.
-    pub fn empty(&self, empty: bool) {
-        self.empty.store(empty, Ordering::SeqCst);
     }
 
     /// What somebody else does at the API.
@@ -109,22 +72,19 @@ impl Proxy {
         assert_eq!(response.status, 200, "{}", response.body);
     }
 
-    fn answer(&self, request: &Request) -> Response {
-        let mut response = self.api.lock().expect("an API").answer(request);
-        if self.empty.load(Ordering::SeqCst) {
-            let body = &mut response.body;
-            let on = request.path.contains("records") || request.path.contains("rrsets");
-            for list in [
-                "result",
-                "rrsets",
-                "domain_records",
-                "records",
-                "rrset_values",
-            ] {
-                match body.get_mut(list) {
-                    Some(list) if on => *list = Value::Array(Vec::new()),
-                    _ => {}
-                }
+    /// The stranger's account is another, whose zone of this name has no records.
+    fn answer(&self, mut request: Request) -> Response {
+        let stranger = request.token == STRANGER;
+        if stranger {
+            request.token = TOKEN.to_owned();
+        }
+        let mut response = self.api.lock().expect("an API").answer(&request);
+        let of_records = request.path.contains("records") || request.path.contains("rrsets");
+        if stranger && of_records {
+            assert_eq!(request.method, "GET", "a stranger writes");
+            let body = response.body.as_object_mut().expect("an object");
+            for list in body.values_mut().filter(|value| value.is_array()) {
+                *list = Value::Array(Vec::new());
             }
         }
         response
@@ -138,19 +98,18 @@ impl Proxy {
         let session = ServerConnection::new(config).expect("a session");
         let mut stream = BufReader::new(StreamOwned::new(session, client));
         while let Some(request) = request(&mut stream) {
-            self.seen
-                .lock()
-                .expect("a list")
-                .push(request.method.clone());
-            let fault = self.faults.lock().expect("a queue").pop_front();
-            let (response, more) = match fault.unwrap_or(Fault::None) {
-                Fault::None => (self.answer(&request), String::new()),
+            let (response, more) = match self.gate.meets(&request.method) {
+                Fault::None => (self.answer(request), String::new()),
                 Fault::Refused(status, wait) => {
                     let more = wait.map(|wait| format!("Retry-After: {wait}\r\n"));
                     (Response::error(status, "told to"), more.unwrap_or_default())
                 }
+                Fault::Failed => {
+                    self.answer(request);
+                    (Response::error(500, "told to"), String::new())
+                }
                 Fault::Lost => {
-                    self.answer(&request);
+                    self.answer(request);
                     return;
                 }
             };
@@ -171,6 +130,16 @@ impl Proxy {
                 return;
             }
         }
+    }
+}
+
+impl Gate for Proxy {
+    fn next(&self, faults: &[Fault]) {
+        self.gate.next(faults);
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.gate.seen()
     }
 }
 

@@ -3,7 +3,8 @@
 use mailctl::record::{RType, Rrset, RrsetKey};
 use serde_json::{Value, json};
 
-use super::{APEX, Api, Request, Response, TOKEN, gathered, name};
+use super::{Api, READER, Request, Response, TOKEN, gathered};
+use crate::{APEX, name};
 
 const ZONE: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 
@@ -69,8 +70,8 @@ impl Api for Cloudflare {
     fn answer(&mut self, request: &Request) -> Response {
         match request.token.as_str() {
             TOKEN => {}
-            "may-only-read" if request.method == "GET" => {}
-            "may-only-read" => return Response::error(403, "insufficient permission"),
+            READER if request.method == "GET" => {}
+            READER => return Response::error(403, "insufficient permission"),
             _ => return Response::error(403, "Authentication error"),
         }
         let parts = request.parts();
