@@ -118,6 +118,7 @@ pub static HOSTERS: &[Hoster] = &[
             400,
             &[
                 "No match was found for 'mail.example.com'. Reverse DNS must have a matching forward entry",
+                "We were unable to preform a lookup for 'mail.example.com' at this time.",
             ],
         )),
         answer: |world, asked| {
