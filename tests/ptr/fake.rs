@@ -251,7 +251,7 @@ fn answered(
     }
     if which == Which::Writes && world.no_forward > 0 {
         world.no_forward -= 1;
-        return hoster.no_forward();
+        return hoster.no_forward(world.no_forward);
     }
     (hoster.answer)(world, asked)
 }
