@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::settings::{Settings, filled};
 use crate::rest::api::Api;
+use crate::rest::auth::{Device, Exchange, Scheme};
 
 /// Which of the two sorts of provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -59,6 +60,14 @@ impl Entry {
     /// Whether setting a PTR record there renames the machine.
     pub fn renames(&self) -> bool {
         self.api.as_ref().is_some_and(|api| api.renames)
+    }
+
+    /// How a person logs in there to get a refresh token, where it has such a way.
+    pub fn device(&self) -> Option<(&Exchange, &Device)> {
+        match &self.api.as_ref()?.auth {
+            Scheme::Exchange(exchange) => Some((exchange, exchange.device.as_ref()?)),
+            _ => None,
+        }
     }
 }
 

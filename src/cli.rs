@@ -69,6 +69,8 @@ pub enum Command {
     Rehearse(Rehearse),
     /// Show the catalogue: providers, their fields and environment variables
     Providers(Providers),
+    /// Log in at a hoster that gives no token in its panel, and print the token to keep
+    Auth(Auth),
     /// Print the JSON Schema of mail.yaml
     Schema,
     /// Print completions for a shell
@@ -257,4 +259,15 @@ pub struct Providers {
     pub kind: Option<String>,
     /// One provider's id
     pub name: Option<String>,
+}
+
+/// `mailctl auth`
+#[derive(Args, Debug)]
+pub struct Auth {
+    /// The PTR provider: netcup-scp, or netcup for short
+    #[arg(value_name = "PROVIDER")]
+    pub provider: String,
+    /// Write the token to this new file, readable by you only, instead of printing it
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }

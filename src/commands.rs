@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod ask;
+pub mod auth;
 pub mod check;
 pub mod logs;
 pub mod plan;
@@ -33,6 +34,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Command::Logs(options) => logs::run(cli, options),
         Command::Rehearse(options) => rehearse::run(cli, options),
         Command::Providers(options) => providers::run(cli, options),
+        Command::Auth(options) => auth::run(cli, options),
         Command::Schema => {
             let schema = config::schema();
             say(&serde_json::to_string_pretty(&schema)

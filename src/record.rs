@@ -101,14 +101,28 @@ impl Name {
         }
     }
 
-    /// The address that a name of the reverse tree stands for.
+    /// Where the PTR record of an address stands, given its zone: in one for a
+    /// part of a network, such as `0-127.113.0.203.in-addr.arpa`, one label
+    /// more leads to it (RFC 2317 section 4).
+    pub fn reverse_in(ip: IpAddr, zone: Option<&Name>) -> Self {
+        let name = Self::reverse(ip);
+        let part = zone.filter(|zone| ip.is_ipv4() && zone.parent() == name.parent());
+        match (part, name.0.split_once('.')) {
+            (Some(zone), Some((octet, _))) if name != *zone => zone.child(octet),
+            _ => name,
+        }
+    }
+
+    /// The address that a name of the reverse tree stands for; also one in a
+    /// zone for a part of a network (RFC 2317).
     pub fn reversed(&self) -> Option<IpAddr> {
         if let Some(head) = self.0.strip_suffix(".in-addr.arpa") {
-            let mut octets: Vec<u8> = head
-                .split('.')
-                .map(|o| o.parse().ok())
-                .collect::<Option<_>>()?;
-            octets.reverse();
+            let mut labels: Vec<&str> = head.split('.').collect();
+            if labels.len() == 5 {
+                labels.remove(1);
+            }
+            let octets = labels.iter().rev().map(|octet| octet.parse().ok());
+            let octets: Vec<u8> = octets.collect::<Option<_>>()?;
             return Some(IpAddr::from(<[u8; 4]>::try_from(octets).ok()?));
         }
         let head = self.0.strip_suffix(".ip6.arpa")?;
@@ -436,6 +450,31 @@ mod tests {
             Name::reverse("203.0.113.7".parse().expect("ip")).as_str(),
             "7.113.0.203.in-addr.arpa"
         );
+    }
+
+    #[test]
+    fn a_zone_for_a_part_of_a_network_has_one_label_more() {
+        let name = |text: &str| Name::parse(text).expect("a name");
+        let [v4, v6]: [IpAddr; 2] =
+            ["203.0.113.7", "2001:db8::7"].map(|ip| ip.parse().expect("an address"));
+        for (zone, owner) in [
+            (
+                "0-127.113.0.203.in-addr.arpa",
+                "7.0-127.113.0.203.in-addr.arpa",
+            ),
+            ("wac.113.0.203.in-addr.arpa", "7.wac.113.0.203.in-addr.arpa"),
+            // Of the whole network, of the address alone, of another network.
+            ("113.0.203.in-addr.arpa", "7.113.0.203.in-addr.arpa"),
+            ("7.113.0.203.in-addr.arpa", "7.113.0.203.in-addr.arpa"),
+            ("0-127.114.0.203.in-addr.arpa", "7.113.0.203.in-addr.arpa"),
+        ] {
+            let found = Name::reverse_in(v4, Some(&name(zone)));
+            assert_eq!(found.as_str(), owner, "{zone}");
+            assert_eq!(found.reversed(), Some(v4), "{zone}");
+            assert_eq!(Name::reverse_in(v6, Some(&name(zone))), Name::reverse(v6));
+        }
+        assert_eq!(Name::reverse_in(v4, None), Name::reverse(v4));
+        assert_eq!(name("x.0-127.113.0.203.in-addr.arpa").reversed(), None);
     }
 
     #[test]

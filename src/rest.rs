@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod auth;
+pub mod device;
 pub mod link;
 pub mod pick;
 mod refusal;
@@ -17,18 +18,18 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use self::api::{Family, Route};
+use self::api::{Api, Family, Route};
 use self::auth::Auth;
-use self::link::Link;
 pub use self::link::Pace;
+use self::link::{Errand, Link};
 use self::refusal::Refusal;
-use self::search::follow;
+use self::search::{Found, Search};
 use self::template::Vars;
-use crate::catalogue::{Entry, Field};
+use crate::catalogue::Entry;
 use crate::failure::{Exit, Failure, Result};
 use crate::pattern::fits;
 use crate::record::{Name, RType, Rrset, RrsetKey};
-use crate::zone::{self, Settings, Zone};
+use crate::zone::{self, Settings, Zone, changed_since};
 
 /// How often a change is tried while the API is busy.
 const WRITES: u32 = 4;
@@ -41,10 +42,8 @@ const FORWARD_PAUSES: (u32, u32) = (5, 30);
 pub struct Rest {
     id: String,
     link: Link,
-    routes: Vec<Route>,
-    defaults: Vec<String>,
-    slow: Option<String>,
-    /// What the templates of requests may use.
+    api: &'static Api,
+    /// What the templates of requests may use: no secrets.
     vars: Vars,
 }
 
@@ -64,66 +63,32 @@ impl Rest {
     ///
     /// # Errors
     /// When a field is missing, or the entry has no API.
-    pub fn open(entry: &Entry, settings: &Settings, pace: Pace) -> Result<Self> {
+    pub fn open(entry: &'static Entry, settings: &Settings, pace: Pace) -> Result<Self> {
         let id = entry.id.as_str();
         let Some(api) = &entry.api else {
             return Err(Failure::new(format!("the PTR provider `{id}` has no API")));
         };
-        let required = settings.of(id);
-        for field in entry.fields.iter().filter(|field| field.required) {
-            if field.secret {
-                required.secret(&field.name)?;
-            } else {
-                required.text(&field.name)?;
-            }
-        }
-        let mut fields = Vars::new();
-        for field in &entry.fields {
-            fields.extend(
-                field
-                    .default
-                    .iter()
-                    .map(|d| (field.name.clone(), d.as_str().into())),
-            );
-        }
-        let mut vars = fields.clone();
-        for (name, value) in settings.iter() {
-            match value {
-                zone::Value::Text(text) => {
-                    vars.insert(name.to_owned(), text.as_str().into());
-                    fields.insert(name.to_owned(), text.as_str().into());
-                }
-                zone::Value::Secret(secret) => {
-                    fields.insert(name.to_owned(), secret.expose().into());
-                }
-            }
-        }
+        complete(entry, settings)?;
+        let (vars, fields) = vars(entry, settings);
         let base = settings.text("endpoint").unwrap_or(&api.base);
         let base = template::text(base, &vars).map_err(|name| {
             Failure::new(format!("the provider `{id}` needs the field `{name}`"))
                 .exit(Exit::Unsound)
         })?;
-        let secret = |field: &&Field| field.secret;
-        let secret = entry.fields.iter().filter(secret);
-        let names: Vec<String> = secret
-            .map(|field| format!("`{}` (else {})", field.name, field.env))
-            .collect();
         Ok(Self {
             id: id.to_owned(),
             link: Link {
                 title: entry.title.clone(),
                 base: base.trim_end_matches('/').to_owned(),
-                auth: Auth::new(api.auth.clone(), fields),
+                auth: Auth::new(api.auth.clone(), fields, credentials(entry)),
                 headers: api.headers.clone(),
                 answers: api.answers.clone(),
                 secrets: settings.secrets().cloned().collect(),
-                credentials: format!("look at {} below `ptr` in mail.yaml", names.join(" and ")),
+                credentials: credentials(entry),
                 pace,
                 client: OnceCell::new(),
             },
-            routes: api.routes.clone(),
-            defaults: api.defaults.clone(),
-            slow: api.slow.clone(),
+            api,
             vars,
         })
     }
@@ -136,14 +101,16 @@ impl Rest {
             Family::Ipv6
         };
         let fits = |route: &&Route| route.family.is_none_or(|only| only == family);
-        for route in self.routes.iter().filter(fits) {
+        let mut said = None;
+        for route in self.api.routes.iter().filter(fits) {
             match self.by(route, ip).await {
                 Ok(Some(state)) => return Ok(state),
-                Ok(None) | Err(Refusal::NotYours) => {}
+                Ok(None) => {}
+                Err(Refusal::NotYours(why)) => said = why.or(said),
                 Err(refusal) => return Err(refusal),
             }
         }
-        Err(Refusal::NotYours)
+        Err(Refusal::NotYours(said))
     }
 
     /// What one way leads to; nothing where it does not know the address.
@@ -154,32 +121,51 @@ impl Rest {
             "dashed".into(),
             ip.to_string().replace(['.', ':'], "-").into(),
         );
-        let owner = follow(&self.link, ip, &route.find, vars).await?;
+        let search = self.search(ip, Errand::Read);
+        let owner = search.follow(&route.find, vars).await?;
         if !owner.whole {
             return Ok(None);
         }
         let known = owner.vars.clone();
-        let (there, vars) = match follow(&self.link, ip, &route.get, owner.vars).await {
-            Ok(found) => (found.whole, found.vars),
+        let (there, vars) = match search.follow(&route.get, owner.vars).await {
+            Ok(Found { whole, vars }) => (whole, vars),
             Err(Refusal::NotSet) => (false, known),
             Err(refusal) => return Err(refusal),
         };
         let ptr = vars.get("ptr").filter(|_| there).and_then(Value::as_str);
-        let name = ptr.filter(|ptr| !ptr.is_empty()).map(normal);
         Ok(Some(State {
             route,
             there,
-            name: name.filter(|name| !self.is_default(name)),
+            name: ptr.and_then(|ptr| self.name(ptr)),
             vars,
         }))
     }
 
-    fn is_default(&self, name: &str) -> bool {
-        let name = name.trim_end_matches('.');
-        self.defaults.iter().any(|pattern| fits(pattern, name))
+    fn search(&self, ip: IpAddr, errand: Errand) -> Search<'_> {
+        Search {
+            link: &self.link,
+            ip,
+            errand,
+        }
     }
 
-    async fn change(&self, ip: IpAddr, want: Option<&Name>) -> Result<(), Refusal> {
+    /// What the hoster says as a name; nothing for its own names, and for one
+    /// label alone: that names a machine, and nothing in the DNS.
+    fn name(&self, said: &str) -> Option<String> {
+        let bare = said.trim_end_matches('.');
+        let own = |pattern: &String| fits(pattern, bare);
+        let counts = bare.contains('.') && !self.api.defaults.iter().any(own);
+        counts.then(|| normal(bare))
+    }
+
+    /// Makes it `want`, where it still is `before`.
+    async fn change(
+        &self,
+        key: &RrsetKey,
+        before: Option<&String>,
+        want: Option<&Name>,
+    ) -> Result<(), Refusal> {
+        let ip = address(key)?;
         let State {
             route,
             mut vars,
@@ -188,6 +174,9 @@ impl Rest {
         } = self.state(ip).await?;
         if name == want.map(Name::fqdn) {
             return Ok(());
+        }
+        if name.as_ref() != before {
+            return Err(changed_since(key).into());
         }
         let steps = match want {
             Some(want) => {
@@ -198,7 +187,7 @@ impl Rest {
             }
             None => route.reset.as_ref().ok_or_else(|| self.no_reset(ip))?,
         };
-        let made = follow(&self.link, ip, steps, vars).await?;
+        let made = self.search(ip, Errand::Write).follow(steps, vars).await?;
         if made.whole {
             return Ok(());
         }
@@ -221,11 +210,19 @@ impl Rest {
                 let minutes = FORWARD_WITHIN / 60;
                 why.hint(format!("the hoster does not see that the name points to {ip}, though it had {minutes} minutes: which address do the name's A and AAAA records have?"))
             }
-            Refusal::NotYours | Refusal::NotSet => Failure::new(format!(
-                "{ip} is not an address of this account at {}",
-                self.link.title
-            ))
-            .hint("are the credentials those of the account and project that has the server? If the address is from somebody else, leave `ptr` out: mailctl then says what to set where"),
+            Refusal::NotYours(said) => self.not_yours(ip, said),
+            Refusal::NotSet => self.not_yours(ip, None),
+        }
+    }
+
+    /// With what the API said, which may be about a project or a zone that it does not know.
+    fn not_yours(&self, ip: IpAddr, said: Option<Failure>) -> Failure {
+        let title = &self.link.title;
+        let failure = Failure::new(format!("{ip} is not an address of this account at {title}"))
+            .hint("are the credentials those of the account and project that has the server? If the address is from somebody else, leave `ptr` out: mailctl then says what to set where");
+        match said {
+            Some(said) => failure.because(said),
+            None => failure,
         }
     }
 }
@@ -241,7 +238,7 @@ impl Zone for Rest {
     }
 
     fn slow(&self) -> Option<&str> {
-        self.slow.as_deref()
+        self.api.slow.as_deref()
     }
 
     async fn list(&self, _: &Name, keys: &[RrsetKey]) -> Result<Vec<Rrset>> {
@@ -255,19 +252,25 @@ impl Zone for Rest {
         Ok(sets)
     }
 
-    /// What is there already is not written. Tried again are only a busy API
-    /// and a forward record that the hoster does not see yet.
-    async fn set(&self, _: &Name, _: &Rrset, want: &Rrset) -> Result<()> {
+    /// What is there already is not written, and what is not as `before` is not
+    /// replaced. Tried again are only a busy API and a forward record that the
+    /// hoster does not see yet.
+    async fn set(&self, _: &Name, before: &Rrset, want: &Rrset) -> Result<()> {
         let ip = address(&want.key)?;
         let name = match want.values.len() {
             0 | 1 => want.values.first().map(|value| Name::parse(value)),
             _ => return Err(Failure::new(format!("{} can have one name only", want.key))),
         };
         let name = name.transpose().map_err(Failure::new)?;
+        if let Some(why) = name.as_ref().and_then(|name| self.api.refuses(name)) {
+            return Err(Failure::new(format!("{}: {why}", self.link.title))
+                .hint("give the server another name (`host.name`)"));
+        }
         let (mut tried, mut waited) = (0, 0);
         let mut pause = FORWARD_PAUSES.0;
         loop {
-            match self.change(ip, name.as_ref()).await {
+            let before = before.values.first();
+            match self.change(&want.key, before, name.as_ref()).await {
                 Ok(()) => return Ok(()),
                 Err(Refusal::Busy(_, after)) if tried < WRITES => {
                     tried += 1;
@@ -281,6 +284,49 @@ impl Zone for Rest {
                 Err(refusal) => return Err(self.told(refusal, ip)),
             }
         }
+    }
+}
+
+/// Fails where a field is missing that the provider cannot do without.
+fn complete(entry: &Entry, settings: &Settings) -> Result<()> {
+    let required = settings.of(&entry.id);
+    for field in entry.fields.iter().filter(|field| field.required) {
+        if field.secret {
+            required.secret(&field.name)?;
+        } else {
+            required.text(&field.name)?;
+        }
+    }
+    Ok(())
+}
+
+/// What templates may use: those of requests no secret, those of proofs all fields.
+fn vars(entry: &Entry, settings: &Settings) -> (Vars, Vars) {
+    let defaults = entry.fields.iter().filter_map(|field| {
+        let default = field.default.as_deref()?;
+        Some((field.name.clone(), default.into()))
+    });
+    let mut shown: Vars = defaults.collect();
+    let mut secret = Vars::new();
+    for (name, value) in settings.iter() {
+        match value {
+            zone::Value::Text(text) => shown.insert(name.to_owned(), text.as_str().into()),
+            zone::Value::Secret(value) => secret.insert(name.to_owned(), value.expose().into()),
+        };
+    }
+    let all = shown.clone().into_iter().chain(secret).collect();
+    (shown, all)
+}
+
+/// Where the secrets of a provider come from.
+fn credentials(entry: &Entry) -> String {
+    let secret = entry.fields.iter().filter(|field| field.secret);
+    let names = secret.map(|field| format!("`{}` (else {})", field.name, field.env));
+    let names: Vec<String> = names.collect();
+    let look = format!("look at {} below `ptr` in mail.yaml", names.join(" and "));
+    match entry.device() {
+        Some(_) => format!("{look}; `mailctl auth {}` gets a new one", entry.id),
+        None => look,
     }
 }
 

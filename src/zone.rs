@@ -158,7 +158,7 @@ fn alike(a: &Rrset, b: &Rrset) -> bool {
 }
 
 /// Somebody was faster.
-fn changed_since(key: &RrsetKey) -> Failure {
+pub(crate) fn changed_since(key: &RrsetKey) -> Failure {
     Failure::new(format!("somebody changed {key} since the plan was made"))
         .hint("look at what changed, then plan again")
 }

@@ -50,10 +50,12 @@ pub struct RrsetWish {
     pub ours: Ours,
 }
 
-/// The id of a set: `rrset wac.tax MX`, and `ptr 203.0.113.7` for what stands in the reverse tree.
+/// The id of a set: `rrset wac.tax MX`, and `ptr 203.0.113.7` for what stands
+/// in the reverse tree; in a zone for a part of a network, by its name there.
 pub fn id(key: &RrsetKey) -> String {
     match key.name.reversed() {
-        Some(ip) if key.rtype == RType::Ptr => format!("ptr {ip}"),
+        Some(ip) if key.rtype == RType::Ptr && key.name == Name::reverse(ip) => format!("ptr {ip}"),
+        Some(_) if key.rtype == RType::Ptr => format!("ptr {}", key.name),
         _ => format!("rrset {} {}", key.name, key.rtype),
     }
 }

@@ -179,7 +179,8 @@ fn host(wish: &Wish) -> Vec<RrsetWish> {
             // One that does not come up is not published.
             forward.needs.push(netplan::id());
         }
-        let key = RrsetKey::new(Name::reverse(ip), RType::Ptr);
+        let zone = wish.config.ptr.zone.as_ref().map(|zone| &zone.0);
+        let key = RrsetKey::new(Name::reverse_in(ip, zone), RType::Ptr);
         let mut reverse = RrsetWish::whole(
             Holder::Ptr,
             key,

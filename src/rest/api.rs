@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::auth::Scheme;
+use crate::record::Name;
 
 /// How the API of a hoster is spoken.
 #[derive(Clone, Debug, Deserialize)]
@@ -30,8 +31,22 @@ pub struct Api {
     /// Whether setting a record renames the machine.
     #[serde(default)]
     pub renames: bool,
+    /// Whether the last label of a name may have letters only, so that none in `xn--` form is taken.
+    #[serde(default)]
+    pub letters_only_tld: bool,
     /// The ways to an address; the first that knows it counts.
     pub routes: Vec<Route>,
+}
+
+impl Api {
+    /// Why the hoster takes no PTR record with this name, if it does not.
+    pub fn refuses(&self, name: &Name) -> Option<String> {
+        let last = name.as_str().rsplit('.').next().unwrap_or_default();
+        let letters = last.bytes().all(|o| o.is_ascii_alphabetic());
+        (self.letters_only_tld && !letters).then(|| {
+            format!("`{last}` at the end of {name} has digits or hyphens, which is refused there")
+        })
+    }
 }
 
 /// One way to the PTR records of some addresses.
@@ -146,6 +161,9 @@ pub struct Wait {
     /// Where the answer says why.
     #[serde(default)]
     pub why: Option<String>,
+    /// Where the answer has something only if it failed, though its state is that of an end.
+    #[serde(default)]
+    pub fault: Option<String>,
 }
 
 /// What an answer means.
@@ -157,8 +175,14 @@ pub struct Rule {
     /// A text that stands in it, in any case.
     #[serde(default)]
     pub says: Option<String>,
+    /// A header that it has, whatever its value.
+    #[serde(default)]
+    pub header: Option<String>,
     /// What that means.
     pub means: Meaning,
+    /// Where it says in how many seconds trying again helps.
+    #[serde(default)]
+    pub after: Option<String>,
 }
 
 /// See [`Rule`].
@@ -171,8 +195,10 @@ pub enum Meaning {
     NotYours,
     /// The name does not point to the address yet, as far as the hoster sees.
     ForwardMissing,
-    /// Trying again later helps.
+    /// Trying again at once helps, or after as long as the answer says.
     Busy,
     /// The credentials are wrong, or may not do this.
     Refused,
+    /// Trying again would not help, whatever the status says.
+    Final,
 }

@@ -1,6 +1,6 @@
 //! How a request proves who sends it: one variant for each way that hosters want.
 
-mod exchange;
+pub(super) mod exchange;
 mod exo2;
 mod ovh;
 mod rsa;
@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use self::exchange::Token;
+use super::refusal::Refusal;
 use super::request::Request;
 use super::template::{self, Vars};
 use crate::failure::{Exit, Failure, Result};
@@ -95,6 +96,23 @@ pub struct Exchange {
     /// The header that carries it, where that is not `Authorization: Bearer`.
     #[serde(default)]
     pub header: Option<String>,
+    /// How a person gets what it is exchanged for.
+    #[serde(default)]
+    pub device: Option<Device>,
+}
+
+/// The device authorization grant (RFC 8628), by which a person logs in once.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// The device authorization endpoint; the token endpoint is that of the exchange.
+    pub url: String,
+    /// The client's id at the authorization server.
+    pub client_id: String,
+    /// What is asked for.
+    pub scope: String,
+    /// The field of mail.yaml that its refresh token is for.
+    pub field: String,
 }
 
 /// What an RSA key signs.
@@ -119,16 +137,19 @@ pub enum Sign {
 pub struct Auth {
     scheme: Scheme,
     fields: Vars,
+    /// Where the fields come from.
+    credentials: String,
     token: Mutex<Option<Token>>,
     clock: tokio::sync::OnceCell<i64>,
 }
 
 impl Auth {
-    /// Nothing is contacted.
-    pub fn new(scheme: Scheme, fields: Vars) -> Self {
+    /// Nothing is contacted. `credentials` says where the fields come from.
+    pub fn new(scheme: Scheme, fields: Vars, credentials: String) -> Self {
         Self {
             scheme,
             fields,
+            credentials,
             token: Mutex::default(),
             clock: tokio::sync::OnceCell::new(),
         }
@@ -137,14 +158,15 @@ impl Auth {
     /// Proves who sends the request. `base` is the API's address.
     ///
     /// # Errors
-    /// When a field is missing or of no use, or no token is given for it.
+    /// When a field is missing or of no use, or no token is given for it; busy
+    /// where trying again helps.
     pub async fn prove(
         &self,
         request: &mut Request,
         client: &reqwest::Client,
         base: &str,
         now: OffsetDateTime,
-    ) -> Result<()> {
+    ) -> Result<(), Refusal> {
         match &self.scheme {
             Scheme::Bearer { token } => {
                 request.secret_header("Authorization", format!("Bearer {}", self.field(token)?));
@@ -213,12 +235,12 @@ impl Auth {
         exchange: &Exchange,
         client: &reqwest::Client,
         now: OffsetDateTime,
-    ) -> Result<String> {
+    ) -> Result<String, Refusal> {
         let mut kept = self.token.lock().await;
         if let Some(token) = kept.as_ref().filter(|token| token.lives(now)) {
             return Ok(token.text.expose().to_owned());
         }
-        let token = exchange::token(exchange, &self.fields, client, now).await?;
+        let token = exchange::token(exchange, &self.fields, &self.credentials, client, now).await?;
         Ok(kept.insert(token).text.expose().to_owned())
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::api::{Rule, Step};
 use super::auth::Auth;
-use super::refusal::{PATIENCE, Refusal};
+use super::refusal::{Answered, PATIENCE, Refusal};
 use super::request::Request;
 use super::template::{self, Vars};
 use super::xml;
@@ -21,6 +21,16 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// How often a read is tried while the API is busy.
 const READS: u32 = 4;
+
+/// What a request is for. The method does not tell: some APIs read by POST.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// It looks, and may be sent again.
+    Read,
+    /// It changes something.
+    Write,
+}
+
 /// Time, as this client has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -68,6 +78,7 @@ impl Link {
     /// What the answer means, if anything but success. A read is tried again while the API is busy.
     pub async fn send(
         &self,
+        errand: Errand,
         step: &Step,
         vars: &Vars,
         address: Option<Url>,
@@ -76,10 +87,10 @@ impl Link {
         loop {
             tried += 1;
             let request = self.request(step, vars, address.clone())?;
-            let reads = request.method == Method::GET;
             match self.once(request, step).await {
-                Err(Refusal::Busy(_, after)) if reads && tried < READS => {
-                    self.pause(after.unwrap_or(tried)).await;
+                Err(Refusal::Busy(_, after)) if errand == Errand::Read && tried < READS => {
+                    // Without a word from the API, 2, 4 and 8 seconds.
+                    self.pause(after.unwrap_or(1 << tried)).await;
                 }
                 answered => return answered,
             }
@@ -183,22 +194,15 @@ impl Link {
     }
 
     async fn read(&self, answer: Response, step: &Step, asked: &Request) -> Result<Value, Refusal> {
-        let status = answer.status();
-        let header = |name: &str| {
-            answer
-                .headers()
-                .get(name)?
-                .to_str()
-                .ok()?
-                .trim()
-                .parse()
-                .ok()
-        };
-        let after: Option<u32> = header("retry-after");
+        let (status, headers) = (answer.status(), answer.headers().clone());
         let text = answer.text().await.map_err(|e| self.silent(e))?;
         if !status.is_success() {
-            let why = self.reason(&text, asked);
-            return Err(self.refused(status, after, &text, &why, step));
+            let answered = Answered {
+                status,
+                headers,
+                text,
+            };
+            return Err(self.refused(&answered, asked, step));
         }
         if text.trim().is_empty() {
             return Ok(Value::Null);
@@ -242,11 +246,9 @@ impl Link {
     }
 
     async fn client(&self) -> Result<&Client> {
-        let near = Url::parse(&self.base)
-            .ok()
-            .is_some_and(|url| url.host_str().is_some_and(is_loopback));
+        let base = self.base.clone();
         let make = || async {
-            let made = tokio::task::spawn_blocking(move || client(near)).await;
+            let made = tokio::task::spawn_blocking(move || client(&base)).await;
             made.context("the HTTP client was not finished")?
         };
         self.client.get_or_try_init(make).await
@@ -269,7 +271,10 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn client(near: bool) -> Result<Client> {
+/// A client for an address; what is on this machine, no proxy leads to.
+pub(super) fn client(address: &str) -> Result<Client> {
+    let url = Url::parse(address).ok();
+    let near = url.is_some_and(|url| url.host_str().is_some_and(is_loopback));
     let mut client = Client::builder()
         .user_agent(concat!("mailctl/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_LIMIT)

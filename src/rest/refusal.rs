@@ -1,6 +1,7 @@
 //! What an answer that is no success means, and how it is told.
 
 use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::api::{Meaning, Rule, Step};
@@ -12,8 +13,8 @@ use crate::secret::Secret;
 
 /// Nobody is kept waiting longer than this for one answer, in seconds.
 pub(super) const PATIENCE: u32 = 60;
-/// Where APIs say in words what went wrong.
-const WORDS: [&str; 9] = [
+/// Where APIs say in words what went wrong; the first that says something counts.
+const WORDS: [&str; 10] = [
     "message",
     "detail",
     "reason",
@@ -22,16 +23,21 @@ const WORDS: [&str; 9] = [
     "Message",
     "title",
     "error_description",
+    "messages",
     "error",
 ];
+/// How many different sentences of an error are told.
+const SENTENCES: usize = 3;
+/// How long they may be together, in characters.
+const LENGTH: usize = 300;
 
 /// Why a request did not do what it should.
 #[derive(Debug)]
 pub enum Refusal {
     /// The address has no PTR record.
     NotSet,
-    /// The address belongs to somebody else.
-    NotYours,
+    /// The address belongs to somebody else; in which words, if the API has some.
+    NotYours(Option<Failure>),
     /// The name does not point to the address yet.
     ForwardMissing(Failure),
     /// Trying again helps, after so many seconds where the API says it.
@@ -46,32 +52,62 @@ impl From<Failure> for Refusal {
     }
 }
 
+/// An answer that is no success.
+pub(super) struct Answered {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl Answered {
+    /// The body, if it is JSON or XML.
+    fn read(&self) -> Option<Value> {
+        let json = serde_json::from_str(&self.text).ok();
+        json.or_else(|| xml::json(&self.text).ok())
+    }
+
+    /// In how many seconds trying again helps, as the rule or the header
+    /// `Retry-After` says (RFC 9110 section 10.2.3; its form as a date is not read).
+    fn after(&self, rule: Option<&Rule>) -> Option<u32> {
+        let said = rule.and_then(|rule| {
+            let body = self.read()?;
+            pick::text(pick::first(&body, rule.after.as_ref()?)?)
+        });
+        let header = || Some(self.headers.get("retry-after")?.to_str().ok()?.to_owned());
+        said.or_else(header)?.trim().parse().ok()
+    }
+
+    fn fits(&self, rule: &Rule) -> bool {
+        let said = self.text.to_lowercase();
+        let says = rule.says.as_ref();
+        let header = rule.header.as_ref();
+        rule.status == self.status.as_u16()
+            && says.is_none_or(|text| said.contains(&text.to_lowercase()))
+            && header.is_none_or(|name| self.headers.contains_key(name))
+    }
+}
+
 impl Link {
     /// What the answer to `asked` means.
-    pub(super) fn refused(
-        &self,
-        status: StatusCode,
-        after: Option<u32>,
-        text: &str,
-        why: &str,
-        step: &Step,
-    ) -> Refusal {
-        let said = text.to_lowercase();
-        let fits = |rule: &&Rule| {
-            let says = rule.says.as_ref();
-            rule.status == status.as_u16() && says.is_none_or(|s| said.contains(&s.to_lowercase()))
+    pub(super) fn refused(&self, answered: &Answered, asked: &Request, step: &Step) -> Refusal {
+        let rules = step.answers.iter().chain(&self.answers);
+        let rule = rules.into_iter().find(|rule| answered.fits(rule));
+        let status = answered.status;
+        let why = self.reason(answered, asked);
+        let complaint = Failure::new(format!("{} answers {status}: {why}", self.place()));
+        let after = answered.after(rule);
+        let later = |complaint: Failure| match after {
+            Some(after) => complaint.hint(format!("run this again in {after} seconds")),
+            None => complaint,
         };
-        let rule = step.answers.iter().chain(&self.answers).find(fits);
-        let complaint = || Failure::new(format!("{} answers {status}: {why}", self.place()));
         match rule.map_or_else(|| meaning(status), |rule| Some(rule.means)) {
             Some(Meaning::NotSet) => Refusal::NotSet,
-            Some(Meaning::NotYours) => Refusal::NotYours,
-            Some(Meaning::ForwardMissing) => Refusal::ForwardMissing(complaint()),
-            Some(Meaning::Busy) if after.is_some_and(|after| after > PATIENCE) => {
-                let after = after.unwrap_or_default();
-                Refusal::Final(complaint().hint(format!("run this again in {after} seconds")))
+            Some(Meaning::NotYours) => Refusal::NotYours(Some(complaint)),
+            Some(Meaning::ForwardMissing) => Refusal::ForwardMissing(complaint),
+            Some(Meaning::Busy) if after.is_none_or(|after| after <= PATIENCE) => {
+                Refusal::Busy(later(complaint), after)
             }
-            Some(Meaning::Busy) => Refusal::Busy(complaint(), after),
+            Some(Meaning::Busy | Meaning::Final) => Refusal::Final(later(complaint)),
             Some(Meaning::Refused) => Refusal::Final(
                 Failure::new(format!(
                     "the credentials are refused by {} ({status}): {why}",
@@ -79,19 +115,17 @@ impl Link {
                 ))
                 .hint(&self.credentials),
             ),
-            None => Refusal::Final(complaint()),
+            None => Refusal::Final(complaint),
         }
     }
 
     /// The words of an error, short and without secrets.
-    pub(super) fn reason(&self, text: &str, asked: &Request) -> String {
-        let read = serde_json::from_str(text)
-            .ok()
-            .or_else(|| xml::json(text).ok());
-        let mut words = read
-            .as_ref()
-            .and_then(words)
-            .unwrap_or_else(|| text.trim().to_owned());
+    fn reason(&self, answered: &Answered, asked: &Request) -> String {
+        let read = answered.read();
+        let mut words = match read.as_ref().map(sentences) {
+            Some(told) if !told.is_empty() => told.join("; "),
+            _ => answered.text.trim().to_owned(),
+        };
         let secrets = self.secrets.iter().map(Secret::expose);
         for secret in secrets
             .chain(asked.proofs())
@@ -99,11 +133,8 @@ impl Link {
         {
             words = words.replace(secret, "[secret]");
         }
-        words
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(300)
-            .collect()
+        let shown = words.chars().filter(|c| !c.is_control());
+        shown.take(LENGTH).collect()
     }
 }
 
@@ -118,11 +149,127 @@ fn meaning(status: StatusCode) -> Option<Meaning> {
     }
 }
 
-/// The first words of an error that say something.
-fn words(value: &Value) -> Option<String> {
-    let own = WORDS.iter().find_map(|key| value.get(key)?.as_str());
-    if let Some(own) = own {
-        return Some(own.to_owned());
+/// What an error says, the general before the particular: many an API says
+/// "validation error", and only below that, of which field and why.
+fn sentences(error: &Value) -> Vec<&str> {
+    let mut told = Vec::new();
+    collect(error, &mut told);
+    told.truncate(SENTENCES);
+    told
+}
+
+fn collect<'a>(value: &'a Value, told: &mut Vec<&'a str>) {
+    let mut add = |text: &'a str| {
+        if !text.is_empty() && !told.contains(&text) {
+            told.push(text);
+        }
+    };
+    match value {
+        Value::Object(fields) => {
+            let own = WORDS.iter().filter_map(|key| fields.get(*key)?.as_str());
+            own.take(1).for_each(&mut add);
+        }
+        Value::Array(list) => list.iter().filter_map(Value::as_str).for_each(&mut add),
+        _ => {}
     }
-    pick::all(value, "*").into_iter().find_map(words)
+    for below in pick::all(value, "*") {
+        collect(below, told);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_particular_of_an_error_is_told_with_the_general() {
+        for (error, told) in [
+            (
+                json!({"code": "VALIDATION", "message": "Validation failed", "errors": [{"field": "rdns", "message": "must be a valid host name"}]}),
+                "Validation failed; must be a valid host name",
+            ),
+            (
+                json!({"type": "invalid_request_error", "message": "validation error", "fields": {"reverse": ["must resolve to the IP address"]}}),
+                "validation error; must resolve to the IP address",
+            ),
+            (
+                json!({"error": {"code": 403, "message": "denied", "errors": [{"message": "denied", "reason": "forbidden"}]}}),
+                "denied",
+            ),
+            (
+                json!({"error": {"code": "invalid_input", "message": "invalid", "details": {"fields": [{"name": "ip", "messages": ["is not yours"]}]}}}),
+                "invalid; is not yours",
+            ),
+            (
+                json!({"errors": [{"reason": "Linode busy.", "field": "rdns"}]}),
+                "Linode busy.",
+            ),
+            (
+                json!({"error": "nothing found", "status": 404}),
+                "nothing found",
+            ),
+            (
+                json!({"messages": [{"errorCode": "309", "message": "not of this contract"}]}),
+                "not of this contract",
+            ),
+            (
+                json!({"Errors": {"Error": {"Code": "X", "Message": "no such address"}}}),
+                "no such address",
+            ),
+        ] {
+            assert_eq!(sentences(&error).join("; "), told, "{error}");
+        }
+    }
+
+    fn answered(status: u16, headers: &[(&'static str, &str)], text: &str) -> Answered {
+        let headers = headers.iter().map(|(name, value)| {
+            let value = value.parse().expect("a value");
+            (reqwest::header::HeaderName::from_static(name), value)
+        });
+        Answered {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers: headers.collect(),
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_rule_looks_at_status_text_and_header() {
+        let rule = |says: Option<&str>, header: Option<&str>| Rule {
+            status: 503,
+            says: says.map(str::to_owned),
+            header: header.map(str::to_owned),
+            means: Meaning::Final,
+            after: None,
+        };
+        let closed = answered(503, &[("x-maintenance-mode", "all")], "Down for NOW");
+        assert!(closed.fits(&rule(None, None)));
+        assert!(closed.fits(&rule(Some("down for now"), Some("X-Maintenance-Mode"))));
+        assert!(!closed.fits(&rule(Some("busy"), None)));
+        assert!(!closed.fits(&rule(None, Some("x-other"))));
+        assert!(!answered(500, &[], "").fits(&rule(None, None)));
+    }
+
+    #[test]
+    fn the_body_says_when_to_come_back_where_a_rule_says_so() {
+        let rule = Rule {
+            status: 403,
+            says: None,
+            header: None,
+            means: Meaning::Busy,
+            after: Some("error.interval".into()),
+        };
+        let limited = answered(
+            403,
+            &[("retry-after", "7")],
+            "{\"error\":{\"interval\":3600}}",
+        );
+        assert_eq!(limited.after(Some(&rule)), Some(3600));
+        assert_eq!(limited.after(None), Some(7));
+        assert_eq!(answered(403, &[], "<p>").after(Some(&rule)), None);
+        let date = answered(429, &[("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT")], "");
+        assert_eq!(date.after(None), None);
+    }
 }

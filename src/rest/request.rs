@@ -70,3 +70,25 @@ impl Request {
         })
     }
 }
+
+#[cfg(test)]
+impl Request {
+    /// A request without headers.
+    pub fn of(method: &str, url: &str, body: &str) -> Self {
+        Self {
+            method: method.parse().expect("a method"),
+            url: url.parse().expect("an address"),
+            headers: Vec::new(),
+            body: body.to_owned(),
+        }
+    }
+
+    /// What the header of this name says, secret or not.
+    pub fn shown(&self, name: &str) -> &str {
+        let mut headers = self.headers.iter();
+        let header = headers.find(|(known, _)| known == name);
+        header
+            .and_then(|(_, value)| value.to_str().ok())
+            .unwrap_or_default()
+    }
+}

@@ -8,7 +8,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use super::api::{More, Step, Wait};
-use super::link::Link;
+use super::link::{Errand, Link};
 use super::pick;
 use super::refusal::Refusal;
 use super::template::{self, Vars};
@@ -29,62 +29,107 @@ pub struct Found {
     pub vars: Vars,
 }
 
-/// Follows `steps` until all have found something. Where the things of one
-/// lead nowhere, the next of the step before is tried.
-///
-/// # Errors
-/// What the API refuses.
-pub fn follow<'a>(
-    link: &'a Link,
-    ip: IpAddr,
-    steps: &'a [Step],
-    vars: Vars,
-) -> Pin<Box<dyn Future<Output = Result<Found, Refusal>> + Send + 'a>> {
-    Box::pin(async move {
-        let Some((step, later)) = steps.split_first() else {
-            return Ok(Found { whole: true, vars });
-        };
-        let mut known = vars;
+/// Who is asked, about which address, and what for.
+#[derive(Clone, Copy)]
+pub struct Search<'a> {
+    /// The API.
+    pub link: &'a Link,
+    /// The address that is looked for.
+    pub ip: IpAddr,
+    /// Whether the steps change something.
+    pub errand: Errand,
+}
+
+impl<'a> Search<'a> {
+    /// Follows `steps` until all have found something. Where the things of one
+    /// lead nowhere, the next of the step before is tried.
+    ///
+    /// # Errors
+    /// What the API refuses.
+    pub fn follow(
+        self,
+        steps: &'a [Step],
+        vars: Vars,
+    ) -> Pin<Box<dyn Future<Output = Result<Found, Refusal>> + Send + 'a>> {
+        Box::pin(async move {
+            match steps.split_first() {
+                Some((step, later)) => self.pages(step, later, vars).await,
+                None => Ok(Found { whole: true, vars }),
+            }
+        })
+    }
+
+    /// One step on all pages of its answer, and what comes after it.
+    async fn pages(
+        self,
+        step: &'a Step,
+        later: &'a [Step],
+        mut known: Vars,
+    ) -> Result<Found, Refusal> {
         let mut page = None;
         for nth in 1..=PAGES {
             let answer = match &step.from {
                 Some(name) => known.get(name).cloned().unwrap_or_default(),
-                None => link.send(step, &known, page).await?,
+                None => self.link.send(self.errand, step, &known, page).await?,
             };
             let things = match &step.each {
                 Some(path) => pick::all(&answer, path),
                 None => vec![&answer],
             };
-            let (meant, others): (Vec<&Value>, Vec<&Value>) =
-                things.iter().partition(|thing| is_meant(step, thing, ip));
-            if let Some(name) = &step.rest {
-                let others = others.into_iter().cloned().collect();
-                known.insert(name.clone(), Value::Array(others));
+            let count = things.len();
+            let found = self.things(step, later, things, known).await?;
+            if found.whole {
+                return Ok(found);
             }
-            for thing in meant {
-                let vars = bound(step, thing, &known);
-                if let Some(wait) = &step.wait {
-                    ended(link, wait, &vars).await?;
-                }
-                let found = follow(link, ip, later, vars).await?;
-                if found.whole {
-                    return Ok(found);
-                }
-                // What was learnt on the way to nothing may still be needed.
-                if !later.is_empty() && step.each.is_none() {
-                    known = found.vars;
-                }
+            known = found.vars;
+            page = next(self.link, step, &known, &answer, count, nth)?;
+            if page.is_none() {
+                return Ok(Found {
+                    whole: false,
+                    vars: known,
+                });
             }
-            page = match next(link, step, &known, &answer, things.len(), nth)? {
-                Some(url) => Some(url),
-                None => break,
-            };
+        }
+        Err(Failure::new(format!(
+            "{} has more than {PAGES} pages for one question",
+            self.link.title
+        ))
+        .into())
+    }
+
+    /// The things that are meant, until one leads to an end.
+    async fn things(
+        self,
+        step: &'a Step,
+        later: &'a [Step],
+        things: Vec<&Value>,
+        mut known: Vars,
+    ) -> Result<Found, Refusal> {
+        let is_meant = |thing: &&Value| is_meant(step, thing, self.ip);
+        let (meant, others): (Vec<&Value>, Vec<&Value>) = things.into_iter().partition(is_meant);
+        if let Some(name) = &step.rest {
+            let others = others.into_iter().cloned().collect();
+            known.insert(name.clone(), Value::Array(others));
+        }
+        for thing in meant {
+            let vars = bound(step, thing, &known);
+            if let Some(wait) = &step.wait {
+                ended(self.link, wait, &vars).await?;
+            }
+            let found = self.follow(later, vars).await?;
+            if found.whole {
+                return Ok(found);
+            }
+            // What was learnt on the way to nothing may still be needed.
+            if step.each.is_none() {
+                known = found.vars;
+            }
         }
         Ok(Found {
             whole: false,
             vars: known,
         })
-    })
+    }
 }
 
 fn is_meant(step: &Step, thing: &Value, ip: IpAddr) -> bool {
@@ -148,27 +193,25 @@ fn next(
 /// Asks until what was begun has ended.
 async fn ended(link: &Link, wait: &Wait, vars: &Vars) -> Result<(), Refusal> {
     for asked in 1..=ASKED {
-        let answer = link.send(&wait.ask, vars, None).await?;
-        let state = pick::first(&answer, &wait.state).and_then(pick::text);
+        let answer = link.send(Errand::Read, &wait.ask, vars, None).await?;
+        let said = |path: &String| pick::first(&answer, path).and_then(pick::text);
+        let state = said(&wait.state);
         let is = |words: &[String]| state.as_ref().is_some_and(|state| words.contains(state));
-        if is(&wait.failed) {
-            let why = wait
-                .why
-                .as_ref()
-                .and_then(|path| pick::first(&answer, path));
-            let why = why
-                .and_then(pick::text)
-                .unwrap_or_else(|| "it does not say why".to_owned());
-            return Err(Failure::new(format!(
-                "{} has accepted the PTR record, but then failed: {why}",
-                link.title
-            ))
-            .into());
+        if is(&wait.pending) {
+            link.pause(asked.min(PAUSE)).await;
+            continue;
         }
-        if !is(&wait.pending) {
+        let fault = wait.fault.as_ref().and_then(said);
+        if !is(&wait.failed) && fault.is_none() {
             return Ok(());
         }
-        link.pause(asked.min(PAUSE)).await;
+        let why = fault.or_else(|| wait.why.as_ref().and_then(said));
+        let why = why.unwrap_or_else(|| "it does not say why".to_owned());
+        return Err(Failure::new(format!(
+            "{} has accepted the PTR record, but then failed: {why}",
+            link.title
+        ))
+        .into());
     }
     Err(Failure::new(format!(
         "{} has not finished the change of the PTR record in time",

@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::fake::{Answer, Asked, V4, V6, World, ok, status};
+use crate::fake::{V4, V6, World};
+use crate::http::{Answer, Asked, ok, status};
 
 macro_rules! route {
     ($asked:expr, $($method:literal $path:pat $(if $when:expr)? => $do:expr),+ $(,)?) => {{
@@ -15,9 +16,11 @@ macro_rules! route {
     }};
 }
 
-mod answers;
+mod clouds;
+mod vps;
 
-use answers::*;
+use clouds::*;
+use vps::*;
 
 /// One hoster.
 pub struct Hoster {
@@ -403,6 +406,7 @@ pub static HOSTERS: &[Hoster] = &[
                 ],
             )
         },
+        default: Some("wac.westeurope.cloudapp.azure.com."),
         no_forward: Some((400, &["ReverseFqdnDoesNotBelongToSubscription"])),
         answer: azure,
         ..BASE

@@ -9,6 +9,7 @@ pub(super) fn check(f: &mut Findings<'_>) {
     let config = f.config;
     provider(f, Kind::Dns, Settings::from(&config.dns), &at(["dns"]));
     provider(f, Kind::Ptr, Settings::from(&config.ptr), &at(["ptr"]));
+    name_of_ptr(f);
     short_ttl(f, config.dns.ttl, &at(["dns", "ttl"]));
     for (name, domain) in &config.domains {
         if let Some(dns) = &domain.dns {
@@ -16,6 +17,22 @@ pub(super) fn check(f: &mut Findings<'_>) {
             provider(f, Kind::Dns, Settings::from(dns), &path);
             short_ttl(f, dns.ttl, &path.then("ttl"));
         }
+    }
+}
+
+/// The PTR records hold the host's name, which some hosters do not take.
+fn name_of_ptr(f: &mut Findings<'_>) {
+    let entry = catalogue::ptr(&f.config.ptr.provider);
+    let Some((entry, api)) = entry.and_then(|entry| Some((entry, entry.api.as_ref()?))) else {
+        return;
+    };
+    if let Some(why) = api.refuses(f.config.host_name()) {
+        let message = format!("{} sets no PTR record with this name: {why}", entry.title);
+        f.error(
+            &at(["host", "name"]),
+            message,
+            "give the server a name in another domain, or leave `ptr` out and ask the hoster",
+        );
     }
 }
 

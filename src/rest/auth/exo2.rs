@@ -43,33 +43,62 @@ pub(super) fn sign(request: &mut Request, key: &str, secret: &str, time: i64) {
 mod tests {
     use super::*;
 
-    /// The signatures were computed with another program.
+    /// The first two are of Exoscale's own client for Go, the next two of its
+    /// documentation; the last was computed with another program.
     #[test]
-    fn the_signature_is_over_path_body_and_query() {
-        for (method, path, body, expected) in [
+    fn the_signature_is_that_of_the_hosters_own_client() {
+        let client = ("EXOxxxxxxxxxxxxxxxxxxxxxxxx", "X".repeat(43));
+        let documented = (
+            "EXO29147e9f89102b7ac1e88514",
+            "Gjq2O4GmXbrVwWiwvSaXAX4pkXhJyK8Dl7zuvkJ8rIw".to_owned(),
+        );
+        for ((key, secret), method, path, body, expected) in [
             (
+                &client,
                 "GET",
-                "/v2/instance?ip-address=203.0.113.7",
+                "zone",
                 "",
-                "credential=key,signed-query-args=ip-address,expires=1700000600,signature=8lilHG8DrJAFkhNnLX33xFyw6kgnlMGYfJ8v8zeOlnk=",
+                "expires=3376684800,signature=Ntbq/p0HVmA3Zg1HHY+Lq1vjFGi7HeMrrgXDS5jRNlY=",
             ),
             (
+                &client,
+                "GET",
+                "zone?k1=v1&k2=v2",
+                "",
+                "signed-query-args=k1;k2,expires=3376684800,signature=iqOBz13+44L5j0uJclE8hmUhQQcvtCSoPEOXYK6liqY=",
+            ),
+            (
+                &documented,
+                "GET",
+                "resource/a02baf5a-a3e4-49a0-857b-8a08d276c1c0?p2=v2&p1=v1",
+                "",
+                "signed-query-args=p1;p2,expires=1599140767,signature=iySgamuwvts0vmltyqBfonKPaMk6hdLUtE/jsf9Mac0=",
+            ),
+            (
+                &documented,
                 "POST",
-                "/v2/reverse-dns/instance/i",
-                "{\"a\":1}",
-                "credential=key,expires=1700000600,signature=Y2ptas9K4xwOvOkMLncpKt+DLoFrFdTCrtCzAeS6Oxg=",
+                "security-group",
+                r#"{"name": "my-security-group"}"#,
+                "expires=1599140767,signature=NXg7zm51sncCLHq+vWfQ6aaJC06Lvr94RrdznIh8MvM=",
+            ),
+            (
+                &("key", "secret".to_owned()),
+                "GET",
+                "instance?ip-address=203.0.113.7",
+                "",
+                "signed-query-args=ip-address,expires=1700000600,signature=8lilHG8DrJAFkhNnLX33xFyw6kgnlMGYfJ8v8zeOlnk=",
             ),
         ] {
-            let url = format!("https://api-ch-gva-2.exoscale.com{path}");
-            let mut request = Request {
-                method: method.parse().expect("a method"),
-                url: url.parse().expect("an address"),
-                headers: Vec::new(),
-                body: body.into(),
-            };
-            sign(&mut request, "key", "secret", 1_700_000_000);
-            let proof = request.headers[0].1.to_str().expect("text").to_owned();
-            assert_eq!(proof, format!("EXO2-HMAC-SHA256 {expected}"));
+            let expires = expected
+                .split("expires=")
+                .nth(1)
+                .and_then(|rest| rest.split(',').next());
+            let expires: i64 = expires.expect("a time").parse().expect("a time");
+            let url = format!("https://api-ch-gva-2.exoscale.com/v2/{path}");
+            let mut request = Request::of(method, &url, body);
+            sign(&mut request, key, secret, expires - LIFE);
+            let proof = format!("EXO2-HMAC-SHA256 credential={key},{expected}");
+            assert_eq!(request.shown("Authorization"), proof);
         }
     }
 }

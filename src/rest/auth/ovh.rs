@@ -49,20 +49,37 @@ pub(super) fn sign(
 mod tests {
     use super::*;
 
+    /// The values of OVH's own client for Go, with its revoked credentials.
     #[test]
-    fn the_signature_is_over_all_of_the_request() {
-        let mut request = Request {
-            method: reqwest::Method::POST,
-            url: "https://eu.api.ovh.com/1.0/ip/203.0.113.7%2F32/reverse"
-                .parse()
-                .expect("an address"),
-            headers: Vec::new(),
-            body: "{\"a\":1}".into(),
-        };
+    fn the_signature_is_that_of_the_hosters_own_client() {
+        let body = r#"{"a":"b","c":"d"}"#;
+        for (method, body, expected) in [
+            ("GET", "", "$1$52992e595b398f6aba591ee5925b379081614ced"),
+            ("POST", body, "$1$ea0e0d82447373a3ddf5947065f1d519ca0bcaf2"),
+            ("PUT", body, "$1$0fdc3ed192ffbf3d1be414dbb733bbb7729500ee"),
+            ("DELETE", "", "$1$f685c165fa9da88b294b5fd2504588588105f994"),
+        ] {
+            let mut request = Request::of(method, "https://api.eu.ovhcloud.com/1.0/auth", body);
+            sign(
+                &mut request,
+                "TDPKJdwZwAQPwKX2",
+                "9ufkBmLaTQ9nz5yMUlg79taH0GNnzDjk",
+                "5mBuy6SUQcRw2ZUxg0cG68BoDKpED4KY",
+                1_457_018_875,
+            );
+            assert_eq!(request.shown("X-Ovh-Signature"), expected, "{method}");
+            assert_eq!(request.shown("X-Ovh-Timestamp"), "1457018875");
+            assert_eq!(request.shown("X-Ovh-Application"), "TDPKJdwZwAQPwKX2");
+        }
+    }
+
+    /// Computed with another program: what is percent-encoded is signed as it is sent.
+    #[test]
+    fn a_block_is_signed_as_it_stands_in_the_path() {
+        let block = "https://eu.api.ovh.com/1.0/ip/203.0.113.7%2F32/reverse";
+        let mut request = Request::of("POST", block, "{\"a\":1}");
         sign(&mut request, "app", "secret", "consumer", 1_700_000_000);
-        // Computed with another program.
-        let proof = request.headers.last().map(|(_, value)| value);
         let expected = "$1$9bdcc78d94c72954efbeec424a157f2fd9b79ef5";
-        assert_eq!(proof.and_then(|value| value.to_str().ok()), Some(expected));
+        assert_eq!(request.shown("X-Ovh-Signature"), expected);
     }
 }

@@ -78,3 +78,38 @@ fn signed(pem: &str, how: &'static dyn RsaEncoding, text: &[u8]) -> Result<Vec<u
         .context("signing failed")?;
     Ok(signature)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key and the value with which TransIP's own client for Go is tested.
+    #[test]
+    fn a_body_is_signed_as_the_hosters_own_client_does() {
+        let key = include_str!("../../../tests/fixtures/transip-client-test-key.base64");
+        let body = br#"{"login":"test-user","nonce":"98475920834","read_only":false,"expiration_time":"","global_key":false}"#;
+        assert_eq!(
+            sha512(key, body).expect("signed"),
+            "TKjrjkdRqJLTQJI9QtI3JETV554bnrCmWUbUNdpUg/9OwOYHmtK76gjGs5nyWHVgOBHO9KZ15bCjkup/mzZP2sBnUtqfXxqXBfSh6bn/7a/1gOJzK71RtO84S0q1x7+DGago1OuYSMOdj8mgEMBUtY4aHHpHEy7eCahsCJCTEfMUb05Cq87mhE4XrjjGN2BJ8tEHPMxpWHjEtX1Z8uyaL0XY5l6dBmy1QP+ChyISrNe1n3gYZs9tyyPA9vgW+TqEVgq7mHL8l+g2Va1BwxR+rChoa5gTiJcA9fKJ8evVIBfcocXjRduMFzQW/SMp/yp3I4P7J0lUO0vDWVjEO8LX4A=="
+        );
+    }
+
+    #[test]
+    fn what_is_no_key_is_told_without_its_text() {
+        let told = sha512("s3cr3t", b"x").expect_err("no key").told();
+        assert!(
+            told.contains("no RSA key in PEM") && !told.contains("s3cr3t"),
+            "{told}"
+        );
+        let told = assertion(
+            "{\"private_key\": \"s3cr3t\"}",
+            "x",
+            OffsetDateTime::UNIX_EPOCH,
+        );
+        let told = told.expect_err("no account").told();
+        assert!(
+            told.contains("client_email") && !told.contains("s3cr3t"),
+            "{told}"
+        );
+    }
+}
