@@ -218,11 +218,12 @@ const PAGES: &[(Kind, &str, &str)] = pages! {
     Ptr "vultr" "ptr/vultr.yaml";
 };
 
-/// DNS providers that have an id, but no implementation yet.
-const LATER_DNS: &[&str] = &["contabo"];
-
 /// Names of DNS providers that cannot be used, or are called otherwise here.
 const REFUSED_DNS: &[(&str, &str)] = &[
+    (
+        "contabo",
+        "its API has zones and records, but mailctl does not speak it; `manual` says which records to set, and verifies them, `exec` runs a program of your own that sets them; as `ptr` provider it is known",
+    ),
     ("ddnss", CANNOT_LIST),
     ("dnspod", "it is called `tencentcloud` here"),
     ("duckdns", CANNOT_LIST),
@@ -231,9 +232,6 @@ const REFUSED_DNS: &[(&str, &str)] = &[
 ];
 
 const CANNOT_LIST: &str = "its API cannot say which records stand in the zone, and mailctl writes nothing that it has not read; `manual` says which records to set, and verifies them";
-
-/// PTR providers that have an id, but no implementation yet.
-const LATER_PTR: &[&str] = &[];
 
 static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     // A page that cannot be read is left out here; a test names it.
@@ -299,14 +297,6 @@ pub fn ids(kind: Kind) -> Vec<&'static str> {
         .filter(|e| e.kind == kind)
         .map(|e| e.id.as_str())
         .collect()
-}
-
-/// Ids that are reserved for providers which are not supported yet.
-pub fn later(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::Dns => LATER_DNS,
-        Kind::Ptr => LATER_PTR,
-    }
 }
 
 /// Why a provider of this name is refused, where it is known and cannot be used.
@@ -400,9 +390,34 @@ mod tests {
                     .expect("text");
                 let id = name.trim_end_matches(".yaml");
                 assert!(find(kind, id).is_some(), "{kind}/{id} has no row");
+            }
+        }
+    }
+
+    /// A pattern without a dot, or with nothing but asterisks in its last two
+    /// labels, would hold for servers of anybody.
+    #[test]
+    fn what_name_servers_are_called_is_a_pattern_of_host_names() {
+        let may = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.*".contains(c);
+        for entry in entries() {
+            assert!(
+                entry.servers.is_empty() || entry.kind == Kind::Dns,
+                "{}",
+                entry.id
+            );
+            for pattern in &entry.servers {
+                let labels: Vec<&str> = pattern.split('.').collect();
+                let own = labels.iter().rev().take(2);
                 assert!(
-                    !later(kind).contains(&id),
-                    "{kind}/{id} is no longer for later"
+                    pattern.chars().all(may)
+                        && labels.len() >= 2
+                        && labels.iter().all(|label| !label.is_empty())
+                        && own
+                            .into_iter()
+                            .any(|label| label.contains(char::is_alphanumeric))
+                        && !pattern.contains("**"),
+                    "{}: {pattern}",
+                    entry.id
                 );
             }
         }

@@ -42,6 +42,15 @@ pub enum Made {
     Dkim(String),
 }
 
+/// What mailctl made of one set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ours {
+    /// Canonical values.
+    pub values: BTreeSet<String>,
+    /// Terms of its SPF record.
+    pub terms: BTreeSet<String>,
+}
+
 /// A change to the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
@@ -99,6 +108,31 @@ impl Ledger {
         changed
     }
 
+    /// What is listed of one set.
+    pub fn of(&self, key: &RrsetKey) -> Ours {
+        // The first that an item of this set may be: the list is in order.
+        let value = |text: &str| Made::Value {
+            key: key.clone(),
+            value: text.to_owned(),
+        };
+        let term = |text: &str| Made::Term {
+            key: key.clone(),
+            term: text.to_owned(),
+        };
+        let values = self.made.range(value("")..).map_while(|made| match made {
+            Made::Value { key: of, value } if of == key => Some(value.clone()),
+            _ => None,
+        });
+        let terms = self.made.range(term("")..).map_while(|made| match made {
+            Made::Term { key: of, term } if of == key => Some(term.clone()),
+            _ => None,
+        });
+        Ours {
+            values: values.collect(),
+            terms: terms.collect(),
+        }
+    }
+
     /// Whether mailctl made this value of a set.
     pub fn has_value(&self, key: &RrsetKey, value: &str) -> bool {
         self.made.contains(&Made::Value {
@@ -128,6 +162,12 @@ mod tests {
         assert!(!ledger.edit(&[Edit::Add(made)]), "nothing new");
         assert_eq!(Ledger::parse(&ledger.text()), Ok(ledger.clone()));
         assert!(ledger.has_value(&key, "10 smtp.wac.tax."));
+        assert_eq!(
+            ledger.of(&key).values,
+            ["10 smtp.wac.tax.".to_owned()].into()
+        );
+        let other = RrsetKey::new(key.name.clone(), RType::Txt);
+        assert_eq!(ledger.of(&other), Ours::default());
         assert!(
             Ledger::parse("").is_err(),
             "an empty file is not an empty ledger"

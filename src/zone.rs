@@ -118,11 +118,9 @@ pub fn open(provider: &str, settings: &Settings, dns: &Dns) -> Result<Arc<dyn Zo
         }
         other => match library::Library::open(other, settings, dns) {
             Some(opened) => Ok(Arc::new(opened?)),
-            None => Err(
-                Failure::new(format!("the DNS provider `{other}` is not yet supported"))
-                    .hint("`mailctl providers dns` lists those that are")
-                    .exit(Exit::Unsound),
-            ),
+            None => Err(Failure::new(format!("unknown DNS provider `{other}`"))
+                .hint("`mailctl providers dns` lists those that are")
+                .exit(Exit::Unsound)),
         },
     }
 }

@@ -1,15 +1,16 @@
 //! An RRset at its provider: read first, changed only where it differs, and
 //! only as far as it is ours.
 
+mod gone;
 mod peril;
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
+pub use self::gone::RrsetGone;
 pub use self::peril::moved;
-use crate::danger::Danger;
-use crate::ledger::{Edit, Ledger, Made};
+use crate::ledger::{Edit, Ledger, Made, Ours};
 use crate::observe::Seen;
 use crate::plan::Plan;
 use crate::record::{Name, RType, Rrset, RrsetKey, canonical};
@@ -46,7 +47,7 @@ pub struct RrsetWish {
     /// Ids that must be done before.
     pub needs: Vec<String>,
     /// What mailctl made of it before.
-    pub ledger: Ledger,
+    pub ours: Ours,
 }
 
 /// The id of a set: `rrset wac.tax MX`, and `ptr 203.0.113.7` for what stands
@@ -70,6 +71,7 @@ impl RrsetWish {
         ledger: &Ledger,
     ) -> Self {
         let values = values.iter().map(|v| canonical(key.rtype, v)).collect();
+        let ours = ledger.of(&key);
         Self {
             holder,
             key,
@@ -84,7 +86,7 @@ impl RrsetWish {
             renames: false,
             confirm: false,
             needs: Vec::new(),
-            ledger: ledger.clone(),
+            ours,
         }
     }
 
@@ -103,27 +105,9 @@ impl RrsetWish {
         }
     }
 
-    /// The values that mailctl made here earlier.
-    fn made(&self) -> BTreeSet<String> {
-        let of_key = |made: &Made| match made {
-            Made::Value { key, value } if *key == self.key => Some(value.clone()),
-            _ => None,
-        };
-        self.ledger.made.iter().filter_map(of_key).collect()
-    }
-
-    /// The SPF terms that mailctl added here earlier.
-    fn terms(&self) -> BTreeSet<String> {
-        let of_key = |made: &Made| match made {
-            Made::Term { key, term } if *key == self.key => Some(term.clone()),
-            _ => None,
-        };
-        self.ledger.made.iter().filter_map(of_key).collect()
-    }
-
     /// The set as it shall be, and what the ledger learns.
     fn desired(&self, seen: &Rrset) -> Result<(BTreeSet<String>, Vec<Edit>), Blocked> {
-        let made = self.made();
+        let made = &self.ours.values;
         let mut want: BTreeSet<String> = if self.whole {
             let as_it_stands = |value: &String| {
                 let same = seen.values.iter().find(|v| (self.alike)(v, value));
@@ -149,45 +133,34 @@ impl RrsetWish {
                     Blocked::new(why).fix("delete one of them at the provider, then run again")
                 })?;
             let mine: BTreeSet<String> = wanted.terms().into_iter().collect();
-            let forget = self.terms().difference(&mine).cloned().collect();
+            let forget = self.ours.terms.difference(&mine).cloned().collect();
             let merged = spf::merge(existing, wanted, &forget).map_err(Blocked::new)?;
             if let Some(existing) = existing {
                 want.remove(existing);
             }
-            edits.extend(forget.iter().map(|t| Edit::Remove(self.term(t))));
+            edits.extend(forget.iter().map(|t| Edit::Remove(term(&self.key, t))));
             let stood =
                 |term: &String| existing.is_some_and(|e| e.split_whitespace().any(|t| t == term));
             edits.extend(
                 mine.iter()
                     .filter(|t| !stood(t))
-                    .map(|t| Edit::Add(self.term(t))),
+                    .map(|t| Edit::Add(term(&self.key, t))),
             );
             if existing.is_none() {
-                edits.push(Edit::Add(self.term("all")));
+                edits.push(Edit::Add(term(&self.key, "all")));
             }
             ours.clear();
             want.insert(merged);
         }
         edits.extend(
             ours.difference(&seen.values)
-                .map(|v| Edit::Add(self.value(v))),
+                .map(|v| Edit::Add(value(&self.key, v))),
         );
-        edits.extend(made.difference(&want).map(|v| Edit::Remove(self.value(v))));
+        edits.extend(
+            made.difference(&want)
+                .map(|v| Edit::Remove(value(&self.key, v))),
+        );
         Ok((want, edits))
-    }
-
-    fn value(&self, value: &str) -> Made {
-        Made::Value {
-            key: self.key.clone(),
-            value: value.to_owned(),
-        }
-    }
-
-    fn term(&self, term: &str) -> Made {
-        Made::Term {
-            key: self.key.clone(),
-            term: term.to_owned(),
-        }
     }
 
     /// Why a set differs, in words.
@@ -310,6 +283,20 @@ impl Resource for RrsetWish {
     }
 }
 
+fn value(key: &RrsetKey, value: &str) -> Made {
+    Made::Value {
+        key: key.clone(),
+        value: value.to_owned(),
+    }
+}
+
+fn term(key: &RrsetKey, term: &str) -> Made {
+    Made::Term {
+        key: key.clone(),
+        term: term.to_owned(),
+    }
+}
+
 /// How many records go for good: one that another takes the place of does not.
 fn deletes(set: &Rrset, want: &BTreeSet<String>) -> usize {
     let gone = set.values.difference(want).count();
@@ -318,105 +305,6 @@ fn deletes(set: &Rrset, want: &BTreeSet<String>) -> usize {
 
 fn shown(ttl: Option<u32>, values: &BTreeSet<String>) -> serde_json::Value {
     json!({"ttl": ttl, "values": values})
-}
-
-/// Values of a set that mail.yaml no longer asks for; what else is there stays.
-#[derive(Clone, Debug)]
-pub struct RrsetGone {
-    /// Who holds the zone.
-    pub holder: Holder,
-    /// Name and type.
-    pub key: RrsetKey,
-    /// What the ledger says of it.
-    pub ledger: Ledger,
-    /// Whether its domain stays in mail.yaml.
-    pub domain_stays: bool,
-    /// What is dangerous about its going, where that is known beforehand.
-    pub danger: Option<Danger>,
-    /// Ids that must be done before.
-    pub needs: Vec<String>,
-}
-
-impl Resource for RrsetGone {
-    fn id(&self) -> String {
-        id(&self.key)
-    }
-
-    fn probes(&self) -> Vec<Probe> {
-        vec![Probe::Rrset(self.holder.clone(), self.key.clone())]
-    }
-
-    fn diff(&self, seen: &Seen, _: &Plan) -> Result<Vec<Change>, Blocked> {
-        let (apex, set, by_hand) = seen.rrset(&self.holder, &self.key)?;
-        let wish = RrsetWish::among(
-            self.holder.clone(),
-            self.key.clone(),
-            0,
-            "",
-            &[],
-            &self.ledger,
-        );
-        let (made, terms) = (wish.made(), wish.terms());
-        let mut want: BTreeSet<String> = set.values.difference(&made).cloned().collect();
-        let standing = spf::only_spf(set.values.iter().map(String::as_str));
-        if !terms.is_empty()
-            && let Some(existing) = standing.map_err(Blocked::new)?
-        {
-            let without = spf::without(existing, &terms);
-            want.remove(existing);
-            want.extend(without);
-        }
-        let forget = made
-            .iter()
-            .map(|v| wish.value(v))
-            .chain(terms.iter().map(|t| wish.term(t)));
-        let edits = forget.map(Edit::Remove);
-        let write = RrsetWrite {
-            holder: self.holder.clone(),
-            apex: apex.clone(),
-            before: set.clone(),
-            want: Rrset {
-                key: self.key.clone(),
-                ttl: set.ttl,
-                values: want.clone(),
-            },
-            from_key: None,
-        };
-        let sign = if want.is_empty() {
-            Sign::Delete
-        } else {
-            Sign::Update
-        };
-        let action = if by_hand {
-            Action::ByHand(write)
-        } else {
-            Action::Rrset(write)
-        };
-        let why = if want == set.values {
-            "somebody has deleted it already: the ledger forgets it"
-        } else {
-            "it left mail.yaml"
-        };
-        let mut change = Change::new(self.id(), sign, why, action)
-            .needs(self.needs.clone())
-            .ledger(edits);
-        if !by_hand {
-            let goes = want != set.values;
-            change.danger = self.danger.clone().filter(|_| goes);
-            change.deletes = if self.domain_stays {
-                deletes(set, &want)
-            } else {
-                0
-            };
-        }
-        if !set.values.is_empty() {
-            change = change.before(shown(set.ttl, &set.values));
-        }
-        if !want.is_empty() {
-            change = change.after(shown(set.ttl, &want));
-        }
-        Ok(vec![change])
-    }
 }
 
 #[cfg(test)]
@@ -505,32 +393,6 @@ mod tests {
             .expect("decided")[0];
         assert_eq!(values(change), ["google-site-verification=x", "new"]);
         assert_eq!(change.danger, None);
-    }
-
-    #[test]
-    fn gone_takes_only_what_the_ledger_lists() {
-        let key = RrsetKey::new(name("wac.tax"), RType::Txt);
-        let mut ledger = Ledger::default();
-        ledger.edit(&[Edit::Add(Made::Value {
-            key: key.clone(),
-            value: "ours".into(),
-        })]);
-        let gone = RrsetGone {
-            holder: Holder::Default,
-            key: key.clone(),
-            ledger,
-            domain_stays: true,
-            danger: None,
-            needs: Vec::new(),
-        };
-        let change = &gone
-            .diff(&seen(&key, 60, &["ours", "theirs"]), &Plan::default())
-            .expect("decided")[0];
-        assert_eq!(values(change), ["theirs"]);
-        let change = &gone
-            .diff(&seen(&key, 60, &["ours"]), &Plan::default())
-            .expect("decided")[0];
-        assert_eq!(change.sign, Sign::Delete);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub fn wish(wish: &Wish, wanted: &mut Vec<Box<dyn Resource>>) {
         done.push(key.clone());
         wanted.push(Box::new(RrsetGone {
             holder,
-            ledger: wish.ledger.clone(),
+            ours: wish.ledger.of(&key),
             domain_stays: peril::stays(wish, &key),
             danger: peril::danger(wish, &key, &kept),
             key,

@@ -169,7 +169,7 @@ fn answered(
     }
     if which == Which::Writes && world.no_forward > 0 {
         world.no_forward -= 1;
-        return hoster.no_forward();
+        return hoster.no_forward(world.no_forward);
     }
     let answer = (hoster.answer)(world, asked);
     if let Err(why) = spec.answers(asked, &answer) {

@@ -34,8 +34,8 @@ pub struct Hoster {
     pub token: fn(&Asked, &str) -> Result<(), String>,
     /// A name of the hoster's own.
     pub default: Option<&'static str>,
-    /// Status and text where the name does not point to the address.
-    pub no_forward: Option<(u16, &'static str)>,
+    /// Status and texts where the name does not point to the address.
+    pub no_forward: Option<(u16, &'static [&'static str])>,
     pub v4: bool,
     pub v6: bool,
     /// Whether an IPv4 address and an IPv6 address can be reset.
@@ -45,8 +45,10 @@ pub struct Hoster {
 }
 
 impl Hoster {
-    pub fn no_forward(&self) -> Answer {
-        let (code, text) = self.no_forward.expect("it needs the forward record");
+    /// The answer to a name that does not point to the address, one text after the other.
+    pub fn no_forward(&self, time: u32) -> Answer {
+        let (code, texts) = self.no_forward.expect("it needs the forward record");
+        let text = texts[time as usize % texts.len()];
         status(code, json!({"message": text, "errors": [{"reason": text}]}))
     }
 }
@@ -117,7 +119,10 @@ pub static HOSTERS: &[Hoster] = &[
         default: Some("203-0-113-7.ip.linodeusercontent.com"),
         no_forward: Some((
             400,
-            "No match was found for 'mail.example.com'. Reverse DNS must have a matching forward entry",
+            &[
+                "No match was found for 'mail.example.com'. Reverse DNS must have a matching forward entry",
+                "We were unable to preform a lookup for 'mail.example.com' at this time.",
+            ],
         )),
         answer: |world, asked| {
             route!(asked,
@@ -147,7 +152,10 @@ pub static HOSTERS: &[Hoster] = &[
         default: Some("vps-1a2b3c4d.vps.ovh.net"),
         no_forward: Some((
             400,
-            "Cannot check if mail.example.com. resolves to 203.0.113.7",
+            &[
+                "Cannot check if mail.example.com. resolves to 203.0.113.7",
+                "mail.example.com. does not resolve to 203.0.113.7",
+            ],
         )),
         answer: ovh,
         ..BASE
@@ -214,7 +222,12 @@ pub static HOSTERS: &[Hoster] = &[
         id: "scaleway",
         proof: |asked, _| header(asked, "x-auth-token", "s3cr3t-token"),
         default: Some("7-113-0-203.instances.scw.cloud"),
-        no_forward: Some((400, "reverse must resolve to the IP address")),
+        no_forward: Some((
+            400,
+            &[
+                "Your reverse must resolve. Ensure the command 'dig +short mail.example.com' matches your IP address '203.0.113.7'",
+            ],
+        )),
         answer: scaleway,
         ..BASE
     },
@@ -252,6 +265,7 @@ pub static HOSTERS: &[Hoster] = &[
     },
     Hoster {
         id: "ionos-cloud",
+        default: Some("ip203-0-113-7.pbiaas.com"),
         tells: (false, false),
         answer: ionos,
         ..BASE
@@ -393,7 +407,7 @@ pub static HOSTERS: &[Hoster] = &[
             )
         },
         default: Some("wac.westeurope.cloudapp.azure.com."),
-        no_forward: Some((400, "ReverseFqdnNotResolvable")),
+        no_forward: Some((400, &["ReverseFqdnDoesNotBelongToSubscription"])),
         answer: azure,
         ..BASE
     },

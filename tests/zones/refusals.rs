@@ -106,7 +106,7 @@ fn what_open_cannot_use_is_unsound() {
         ("powerdns", "endpoint"),
         ("rfc2136", "server"),
         ("cloudflare", "token"),
-        ("contabo", "not yet supported"),
+        ("nobody", "unknown DNS provider"),
     ] {
         let why = zone::open(provider, &Settings::default(), &dns)
             .err()

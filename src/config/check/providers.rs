@@ -105,39 +105,17 @@ fn key_error(f: &mut Findings<'_>, path: &Path, message: String, help: String) {
 }
 
 fn unknown(f: &mut Findings<'_>, kind: Kind, id: &str, path: &Path) {
-    let ids = catalogue::ids(kind);
     if let Some(why) = catalogue::refused(kind, id) {
         let message = format!("the {} provider `{id}` cannot be used", word(kind));
-        f.error(path, message, why);
+        if f.around.rehearsed() {
+            let help = "the rehearsal stands in for it; a real plan still needs another one";
+            f.warning(path, message, help);
+        } else {
+            f.error(path, message, why);
+        }
         return;
     }
-    if catalogue::later(kind).contains(&id) && f.around.rehearsed() {
-        let help = "the rehearsal stands in for it; a real plan still needs another one";
-        f.warning(
-            path,
-            format!("the {} provider `{id}` is not yet supported", word(kind)),
-            help,
-        );
-        return;
-    }
-    if catalogue::later(kind).contains(&id) {
-        let help = match kind {
-            Kind::Dns => {
-                "`mailctl providers dns` lists those that are; `manual` says which records to set, and verifies them".to_owned()
-            }
-            Kind::Ptr => {
-                "leave `ptr` out: mailctl then says what to set where, and verifies it".to_owned()
-            }
-        };
-        f.error(
-            path,
-            format!("the {} provider `{id}` is not yet supported", word(kind)),
-            help,
-        );
-        return;
-    }
-    let known = ids.iter().chain(catalogue::later(kind)).copied();
-    match guess(id, known) {
+    match guess(id, catalogue::ids(kind)) {
         Some(meant) => f.error(
             path,
             format!(

@@ -23,7 +23,7 @@ impl RrsetWish {
         }
         let weaker = (self.purpose == "DMARC").then(|| weaker(&seen.values, want));
         let weaker = weaker.flatten();
-        let made = self.made();
+        let made = &self.ours.values;
         if self.whole && lost.iter().any(|value| !made.contains(*value)) {
             let class = self.adoption(seen)?;
             let more = weaker.map_or(String::new(), |how| format!(", and {how}"));

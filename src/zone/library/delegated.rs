@@ -75,7 +75,7 @@ impl Library {
             "{zone} is delegated to {theirs}, which is not {title}: nobody would see what is written there"
         ))
         .hint(format!(
-            "at the registrar, set the name servers of {zone} to {to}; or name the provider that holds the zone now"
+            "at the registrar, set the name servers of {zone} to {to}, or name the provider that holds the zone now. Where they are {title}'s under names of your own, set one of these records there by hand: once it is seen, they are known"
         ))
     }
 }
