@@ -43,6 +43,8 @@ pub struct Entry {
     pub docs: Option<String>,
     /// The least TTL of a record there, in seconds.
     pub least_ttl: u32,
+    /// Whether its API takes whole zones only, so that each change writes every record again.
+    pub whole_zone: bool,
     /// The fields it takes beside `provider`, `zone` and `ttl`.
     pub fields: Vec<Field>,
     /// What it cannot do.
@@ -97,6 +99,8 @@ struct Page {
     docs: Option<String>,
     #[serde(default)]
     least_ttl: u32,
+    #[serde(default)]
+    whole_zone: bool,
     fields: Vec<Field>,
     limits: Vec<String>,
     #[serde(default)]
@@ -239,6 +243,7 @@ fn entry(kind: Kind, id: &str, text: &str) -> Result<Entry, serde_saphyr::Error>
         title,
         docs,
         least_ttl,
+        whole_zone,
         fields,
         limits,
         servers,
@@ -250,6 +255,7 @@ fn entry(kind: Kind, id: &str, text: &str) -> Result<Entry, serde_saphyr::Error>
         title,
         docs,
         least_ttl,
+        whole_zone,
         fields,
         limits,
         servers,

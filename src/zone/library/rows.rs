@@ -380,12 +380,11 @@ mod tests {
             let types: Vec<&str> = row.without.iter().map(|t| t.as_str()).collect();
             let without = format!("No records of type {}.", types.join(", "));
             assert_eq!(says(&without), !types.is_empty(), "{}", row.id);
-            assert_eq!(
-                says("whole zone:"),
-                row.writes == Writes::Zone,
-                "{}",
-                row.id
-            );
+            let whole = row.writes == Writes::Zone;
+            assert_eq!(entry.whole_zone, whole, "{}", row.id);
+            for word in ["whole zone:", "`--allow whole-zone-rewrite`", "a copy"] {
+                assert_eq!(says(word), whole, "{}: {word}", row.id);
+            }
             assert_eq!(
                 says("one by one"),
                 row.writes == Writes::Record,
