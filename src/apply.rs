@@ -9,7 +9,7 @@ pub mod keys;
 pub mod stop;
 pub mod verify;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ use crate::report::{Event, Report, Summary};
 use crate::resource::{Action, Change, Holder, RrsetWrite};
 use crate::survey::{Survey, survey};
 use crate::vault::{self, Vault};
-use crate::zone::manual;
+use crate::zone::{Zone, manual};
 
 /// More passes than this mean that something does not stay as it was made.
 const PASSES: usize = 3;
@@ -302,7 +302,13 @@ fn slow_ptr(tools: &Tools, done: &[String]) -> Option<String> {
     })
 }
 
+/// What providers kept on this machine, each thing once: several handles may lead to one account.
+fn kept(zones: &BTreeMap<Holder, Arc<dyn Zone>>) -> BTreeSet<String> {
+    zones.values().flat_map(|zone| zone.kept()).collect()
+}
+
 fn end(tools: &Tools, mut summary: Summary, begun: Instant, exit: Exit) -> Result<Exit> {
+    summary.notes.extend(kept(&tools.world.zones));
     summary.seconds = begun.elapsed().as_secs_f64();
     tools.report.event(&Event::Summary(summary));
     Ok(exit)
@@ -310,8 +316,11 @@ fn end(tools: &Tools, mut summary: Summary, begun: Instant, exit: Exit) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
+
     use super::*;
     use crate::danger::{self, Danger, MOVE_MAIL, WHOLE_ZONE_REWRITE};
+    use crate::record::{Name, Rrset, RrsetKey};
     use crate::remote::Script;
     use crate::resource::Sign;
 
@@ -341,5 +350,33 @@ mod tests {
         assert!(text.contains("dangerous (whole-zone-rewrite)"), "{text}");
         assert_eq!(options, "--allow whole-zone-rewrite");
         assert_eq!(told(&[MOVE_MAIL, WHOLE_ZONE_REWRITE]), None);
+    }
+
+    struct Keeping;
+
+    #[async_trait]
+    impl Zone for Keeping {
+        fn provider(&self) -> &str {
+            "keeping"
+        }
+
+        fn kept(&self) -> Vec<String> {
+            vec!["a copy of wac.tax".into()]
+        }
+
+        async fn list(&self, _: &Name, _: &[RrsetKey]) -> Result<Vec<Rrset>> {
+            Ok(Vec::new())
+        }
+
+        async fn set(&self, _: &Name, _: &Rrset, _: &Rrset) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_was_kept_is_told_once() {
+        let zone: Arc<dyn Zone> = Arc::new(Keeping);
+        let zones = BTreeMap::from([(Holder::Default, zone.clone()), (Holder::Ptr, zone)]);
+        assert_eq!(kept(&zones), BTreeSet::from(["a copy of wac.tax".into()]));
     }
 }

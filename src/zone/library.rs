@@ -10,9 +10,12 @@ mod record;
 mod refusal;
 mod rows;
 mod served;
+mod snapshot;
+mod watch;
 mod writing;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -20,6 +23,7 @@ use dns_update::DnsRecordType;
 
 use self::calls::Account;
 use self::fields::Fields;
+use self::rows::Writes;
 use super::{Settings, Zone, inside, writers};
 use crate::catalogue::{self, Entry};
 use crate::dns::Dns;
@@ -38,6 +42,10 @@ pub struct Library {
     gone: Mutex<BTreeSet<RrsetKey>>,
     /// Zones whose name servers are known to be the provider's.
     delegated: Mutex<BTreeSet<Name>>,
+    /// What was listed, and whether it was there: what a copy of a zone must not leave out.
+    listed: Mutex<BTreeMap<RrsetKey, bool>>,
+    /// Where copies of zones are kept.
+    copies: Option<PathBuf>,
 }
 
 impl Library {
@@ -62,6 +70,8 @@ impl Library {
             entry,
             gone: Mutex::default(),
             delegated: Mutex::default(),
+            listed: Mutex::default(),
+            copies: settings.copies().map(Path::to_owned),
         }))
     }
 
@@ -96,6 +106,11 @@ impl Library {
         self.entry.map_or(0, |entry| entry.least_ttl)
     }
 
+    /// Whether each change has the whole zone written again.
+    fn rewrites(&self) -> bool {
+        self.account.row.writes == Writes::Zone
+    }
+
     fn deleted(&self, key: &RrsetKey) -> bool {
         let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
         gone.contains(key)
@@ -126,15 +141,25 @@ impl Zone for Library {
         kept.then(|| wanted.max(self.least_ttl()))
     }
 
+    fn kept(&self) -> Vec<String> {
+        watch::copies(self.account.row.id)
+    }
+
     async fn list(&self, zone: &Name, keys: &[RrsetKey]) -> Result<Vec<Rrset>> {
         inside(zone, keys)?;
-        self.read(zone, keys).await
+        let sets = self.read(zone, keys).await?;
+        if self.rewrites() {
+            let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+            listed.extend(sets.iter().map(|s| (s.key.clone(), !s.values.is_empty())));
+        }
+        Ok(sets)
     }
 
     async fn set(&self, zone: &Name, before: &Rrset, want: &Rrset) -> Result<()> {
         inside(zone, [&want.key])?;
         let records = self.records(want)?;
         let _writer = writers::lock(zone).await;
-        self.write(zone, before, want, &records).await
+        let written = self.write(zone, before, want, &records).await;
+        self.after_writing(zone, written).await
     }
 }

@@ -86,15 +86,21 @@ impl Account {
     where
         F: Future<Output = Result<T, Error>>,
     {
+        let read = self.tried(ask).await;
+        read.map_err(|refusal| self.failure(zone, &refusal))
+            .with_context(|| format!("{what} cannot be read"))
+    }
+
+    /// The same, where the sort of refusal matters.
+    pub async fn tried<'a, T, F>(&'a self, ask: impl Fn(&'a DnsUpdater) -> F) -> Result<T, Refusal>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let mut tried = 1;
         loop {
             match self.call(&ask).await {
-                Ok(answer) => return Ok(answer),
                 Err(refusal) if refusal.sort.passes() && tried < READS => pause(tried).await,
-                Err(refusal) => {
-                    return Err(self.failure(zone, &refusal))
-                        .with_context(|| format!("{what} cannot be read"));
-                }
+                answer => return answer,
             }
             tried += 1;
         }

@@ -84,6 +84,7 @@ impl Library {
             if !may_follow(tried, &seen, before, want) {
                 return Err(self.overtaken(sent, &seen));
             }
+            self.before_writing(zone, key).await?;
             match self.send(zone, &seen, before, want, records).await {
                 Ok(()) => {
                     sent = true;
