@@ -386,6 +386,18 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_names_who_takes_whole_zones_only() {
+        let whole = entries().iter().filter(|entry| entry.whole_zone);
+        let names: Vec<&str> = whole
+            .map(|entry| entry.title.split(" (").next().unwrap_or_default())
+            .collect();
+        let (last, others) = names.split_last().expect("some");
+        let wanted = format!("{} and {last} take whole zones only", others.join(", "));
+        let readme = include_str!("../README.md");
+        assert!(readme.contains(&wanted), "README.md, Providers: {wanted}");
+    }
+
+    #[test]
     fn every_file_under_providers_is_in_the_list() {
         for kind in [Kind::Dns, Kind::Ptr] {
             let directory = format!("{}/providers/{kind}", env!("CARGO_MANIFEST_DIR"));

@@ -3,6 +3,7 @@
 //! its adapters write record by record.
 
 mod calls;
+mod copy;
 mod delegated;
 mod fields;
 mod reading;

@@ -8,7 +8,8 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use time::OffsetDateTime;
 
-use super::snapshot::{Said, text};
+use super::copy::text;
+use super::snapshot::Said;
 use super::{Library, served};
 use crate::failure::{Context, Failure, Result};
 use crate::record::{Name, RrsetKey};

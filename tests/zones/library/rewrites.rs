@@ -16,7 +16,7 @@ use crate::{APEX, key, name, set};
 
 /// Records of somebody else. Nobody would think of `odd`, and nobody has to
 /// think of what the wildcard answers for.
-const OTHERS: [(&str, &str, &str); 9] = [
+const OTHERS: [(&str, &str, &str); 10] = [
     ("@", "A", "192.0.2.80"),
     ("@", "TXT", r#"somebody "else" = 1; \ "#),
     ("@", "MX", "mx.other.test"),
@@ -26,6 +26,7 @@ const OTHERS: [(&str, &str, &str); 9] = [
     ("odd", "TXT", "seldom"),
     ("_dmarc", "TXT", "v=DMARC1; p=none"),
     ("_sip._tls", "SRV", "0 1 5061 sip.other.test."),
+    ("shop", "NS", "ns1.other.test"),
 ];
 
 /// The same over Namecheap; the name of a test as in [`enter`].
@@ -109,9 +110,9 @@ async fn namecheap_is_copied_before_it_is_written() {
     assert_eq!(proxy.writes(), 1);
     let seen = proxy.seen();
     let reads = seen.iter().take_while(|method| *method == READ).count();
-    // Once each: the set before, eight of the others' (SRV cannot be asked for), NS, and
-    // the library's own look; but no name that only the wildcard answers for.
-    assert_eq!(reads, 11, "{seen:?}");
+    // Once each: the set before, nine of the others' (SRV cannot be asked for), NS of the apex,
+    // and the library's own look; but no name that only the wildcard answers for.
+    assert_eq!(reads, 12, "{seen:?}");
     let (path, text) = only_copy();
     for line in [
         "example.test.\t1800\tIN\tA\t192.0.2.80\n",
@@ -124,6 +125,8 @@ async fn namecheap_is_copied_before_it_is_written() {
         "_dmarc.example.test.\t1800\tIN\tTXT\t\"v=DMARC1; p=none\"\n",
         "; _sip._tls.example.test SRV: shown by the name servers, not by the API\n\
          _sip._tls.example.test.\t1800\tIN\tSRV\t0 1 5061 sip.other.test.\n",
+        "; shop.example.test: no name server of the zone answers for it\n",
+        "shop.example.test.\t300\tIN\tNS\tns1.other.test.\n",
         "example.test.\t300\tIN\tNS\tdns1.registrar-servers.com.\n",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
@@ -131,7 +134,7 @@ async fn namecheap_is_copied_before_it_is_written() {
     assert!(!text.contains("ours"), "as it was before: {text}");
     assert_eq!(
         text.lines().filter(|l| !l.starts_with(';')).count(),
-        11,
+        12,
         "{text}"
     );
     is_a_zone(&path);
