@@ -9,7 +9,7 @@ pub mod keys;
 pub mod stop;
 pub mod verify;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,16 +19,15 @@ use self::afterwards::Afterwards;
 use self::stop::{Stop, unless};
 use crate::acme::Authority;
 use crate::config::Config;
-use crate::danger::Danger;
 use crate::failure::{Exit, Failure, Result};
 use crate::observe::World;
-use crate::plan::Plan;
+use crate::plan::{Plan, Refused};
 use crate::render::{self, Document};
 use crate::report::{Event, Report, Summary};
 use crate::resource::{Action, Change, Holder, RrsetWrite};
 use crate::survey::{Survey, survey};
 use crate::vault::{self, Vault};
-use crate::zone::manual;
+use crate::zone::{Zone, manual};
 
 /// More passes than this mean that something does not stay as it was made.
 const PASSES: usize = 3;
@@ -174,22 +173,25 @@ fn guard(tools: &Tools, plan: &Plan, document: &Document, consent: &Consent) -> 
 }
 
 /// What is dangerous and was not allowed, the first of it in full.
-fn refusal(refused: &[(&Change, &Danger)]) -> Option<String> {
-    let (change, danger) = refused.first()?;
-    let more: Vec<&str> = refused[1..].iter().map(|(c, _)| c.id.as_str()).collect();
+fn refusal(refused: &[Refused]) -> Option<String> {
+    let first = refused.first()?;
+    let more: Vec<&str> = refused[1..].iter().map(|r| r.change.id.as_str()).collect();
     let more = match more.is_empty() {
         true => String::new(),
         false => format!("; dangerous too: {}", more.join(", ")),
     };
     Some(format!(
         "{} is dangerous ({}): {}{more}",
-        change.id, danger.class, danger.why
+        first.change.id,
+        first.missing.join(", "),
+        first.danger.why
     ))
 }
 
 /// What would allow it.
-fn options(refused: &[(&Change, &Danger)]) -> String {
-    let classes: BTreeSet<&str> = refused.iter().map(|(_, danger)| danger.class).collect();
+fn options(refused: &[Refused]) -> String {
+    let classes = refused.iter().flat_map(|refused| &refused.missing);
+    let classes: BTreeSet<&str> = classes.copied().collect();
     let options: Vec<String> = classes.iter().map(|c| format!("--allow {c}")).collect();
     options.join(" ")
 }
@@ -300,8 +302,81 @@ fn slow_ptr(tools: &Tools, done: &[String]) -> Option<String> {
     })
 }
 
+/// What providers kept on this machine, each thing once: several handles may lead to one account.
+fn kept(zones: &BTreeMap<Holder, Arc<dyn Zone>>) -> BTreeSet<String> {
+    zones.values().flat_map(|zone| zone.kept()).collect()
+}
+
 fn end(tools: &Tools, mut summary: Summary, begun: Instant, exit: Exit) -> Result<Exit> {
+    summary.notes.extend(kept(&tools.world.zones));
     summary.seconds = begun.elapsed().as_secs_f64();
     tools.report.event(&Event::Summary(summary));
     Ok(exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::danger::{self, Danger, MOVE_MAIL, WHOLE_ZONE_REWRITE};
+    use crate::record::{Name, Rrset, RrsetKey};
+    use crate::remote::Script;
+    use crate::resource::Sign;
+
+    #[test]
+    fn what_is_not_allowed_yet_is_named_and_nothing_else() {
+        let mut change = Change::new(
+            "rrset wac.tax MX",
+            Sign::Update,
+            "MX differs",
+            Action::Script(Script::new("true")),
+        );
+        change.danger = Some(Danger::new(MOVE_MAIL, "mail would go elsewhere"));
+        danger::mark_rewrite(&mut change, "Namecheap");
+        let plan = Plan {
+            changes: vec![change],
+            ..Plan::default()
+        };
+        let told = |words: &[&str]| {
+            let words: BTreeSet<String> = words.iter().map(|w| (*w).to_owned()).collect();
+            let refused = plan.refused(&words);
+            refusal(&refused).map(|text| (text, options(&refused)))
+        };
+        let (text, options) = told(&[]).expect("refused");
+        assert!(text.contains("(move-mail, whole-zone-rewrite)"), "{text}");
+        assert_eq!(options, "--allow move-mail --allow whole-zone-rewrite");
+        let (text, options) = told(&[MOVE_MAIL]).expect("refused");
+        assert!(text.contains("dangerous (whole-zone-rewrite)"), "{text}");
+        assert_eq!(options, "--allow whole-zone-rewrite");
+        assert_eq!(told(&[MOVE_MAIL, WHOLE_ZONE_REWRITE]), None);
+    }
+
+    struct Keeping;
+
+    #[async_trait]
+    impl Zone for Keeping {
+        fn provider(&self) -> &str {
+            "keeping"
+        }
+
+        fn kept(&self) -> Vec<String> {
+            vec!["a copy of wac.tax".into()]
+        }
+
+        async fn list(&self, _: &Name, _: &[RrsetKey]) -> Result<Vec<Rrset>> {
+            Ok(Vec::new())
+        }
+
+        async fn set(&self, _: &Name, _: &Rrset, _: &Rrset) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_was_kept_is_told_once() {
+        let zone: Arc<dyn Zone> = Arc::new(Keeping);
+        let zones = BTreeMap::from([(Holder::Default, zone.clone()), (Holder::Ptr, zone)]);
+        assert_eq!(kept(&zones), BTreeSet::from(["a copy of wac.tax".into()]));
+    }
 }

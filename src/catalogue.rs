@@ -44,6 +44,8 @@ pub struct Entry {
     pub docs: Option<String>,
     /// The least TTL of a record there, in seconds.
     pub least_ttl: u32,
+    /// Whether its API takes whole zones only, so that each change writes every record again.
+    pub whole_zone: bool,
     /// The fields it takes beside `provider`, `zone` and `ttl`.
     pub fields: Vec<Field>,
     /// What it cannot do.
@@ -106,6 +108,8 @@ struct Page {
     docs: Option<String>,
     #[serde(default)]
     least_ttl: u32,
+    #[serde(default)]
+    whole_zone: bool,
     fields: Vec<Field>,
     limits: Vec<String>,
     #[serde(default)]
@@ -246,6 +250,7 @@ fn entry(kind: Kind, id: &str, text: &str) -> Result<Entry, serde_saphyr::Error>
         title,
         docs,
         least_ttl,
+        whole_zone,
         fields,
         limits,
         servers,
@@ -257,6 +262,7 @@ fn entry(kind: Kind, id: &str, text: &str) -> Result<Entry, serde_saphyr::Error>
         title,
         docs,
         least_ttl,
+        whole_zone,
         fields,
         limits,
         servers,
@@ -376,6 +382,18 @@ mod tests {
             let wanted = table(kind);
             assert!(readme.contains(&wanted), "README.md, Providers:\n{wanted}");
         }
+    }
+
+    #[test]
+    fn the_readme_names_who_takes_whole_zones_only() {
+        let whole = entries().iter().filter(|entry| entry.whole_zone);
+        let names: Vec<&str> = whole
+            .map(|entry| entry.title.split(" (").next().unwrap_or_default())
+            .collect();
+        let (last, others) = names.split_last().expect("some");
+        let wanted = format!("{} and {last} take whole zones only", others.join(", "));
+        let readme = include_str!("../README.md");
+        assert!(readme.contains(&wanted), "README.md, Providers: {wanted}");
     }
 
     #[test]

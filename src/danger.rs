@@ -14,6 +14,8 @@ pub struct Danger {
     pub class: &'static str,
     /// What would happen, for people.
     pub why: String,
+    /// A second class that has to be allowed as well; `why` says so.
+    pub also: Option<&'static str>,
 }
 
 impl Danger {
@@ -22,7 +24,14 @@ impl Danger {
         Self {
             class,
             why: why.into(),
+            also: None,
         }
+    }
+
+    /// Its classes that are not among `allowed`.
+    pub fn missing(&self, allowed: &BTreeSet<String>) -> Vec<&'static str> {
+        let classes = std::iter::once(self.class).chain(self.also);
+        classes.filter(|class| !allowed.contains(*class)).collect()
     }
 }
 
@@ -36,6 +45,8 @@ pub const REMOVE_SELECTOR: &str = "remove-selector";
 pub const DELETE_MANY: &str = "delete-many";
 /// Setting a PTR renames the machine at its hoster.
 pub const RENAME: &str = "rename";
+/// The provider's API takes whole zones only: every record is written again.
+pub const WHOLE_ZONE_REWRITE: &str = "whole-zone-rewrite";
 
 /// Every class, in the order in which they are told.
 pub const CLASSES: &[&str] = &[
@@ -52,6 +63,7 @@ pub const CLASSES: &[&str] = &[
     REMOVE_SELECTOR,
     DELETE_MANY,
     RENAME,
+    WHOLE_ZONE_REWRITE,
 ];
 
 /// So many records of domains that stay may go without a word.
@@ -90,6 +102,26 @@ pub fn mark_many(changes: &mut [Change]) {
     for change in changes {
         if change.deletes > 0 && change.danger.is_none() {
             change.danger = Some(Danger::new(DELETE_MANY, why.clone()));
+        }
+    }
+}
+
+/// Marks a change for which `provider`, by its title, has every record of a
+/// zone written again. What is dangerous otherwise keeps its class, and needs
+/// this one too: who allows an MX to be replaced has not spoken of the records beside it.
+pub fn mark_rewrite(change: &mut Change, provider: &str) {
+    match &mut change.danger {
+        None => {
+            let why = format!(
+                "{provider} has all records of the zone written again for it, and what is misread or changed meanwhile is lost"
+            );
+            change.danger = Some(Danger::new(WHOLE_ZONE_REWRITE, why));
+        }
+        Some(danger) => {
+            danger.also = Some(WHOLE_ZONE_REWRITE);
+            danger.why.push_str(&format!(
+                " ({provider} has all records of the zone written again for it: --allow {WHOLE_ZONE_REWRITE} is needed too)"
+            ));
         }
     }
 }
@@ -142,5 +174,32 @@ mod tests {
             .filter_map(|change| Some(change.danger.as_ref()?.class))
             .collect();
         assert_eq!(classes, [MOVE_MAIL, DELETE_MANY, DELETE_MANY, DELETE_MANY]);
+    }
+
+    #[test]
+    fn a_rewrite_has_to_be_allowed_beside_another_danger() {
+        let deed = || Action::Script(Script::new("true"));
+        let mut alone = Change::new("rrset a", Sign::Create, "", deed());
+        let mut second = alone.clone();
+        second.danger = Some(Danger::new(MOVE_MAIL, "mail would go elsewhere"));
+        for change in [&mut alone, &mut second] {
+            mark_rewrite(change, "Namecheap");
+        }
+        let missing = |change: &Change, words: &[&str]| {
+            let words: BTreeSet<String> = words.iter().map(|w| (*w).to_owned()).collect();
+            change.danger.as_ref().expect("a danger").missing(&words)
+        };
+        assert_eq!(missing(&alone, &[MOVE_MAIL]), [WHOLE_ZONE_REWRITE]);
+        assert!(missing(&alone, &[WHOLE_ZONE_REWRITE]).is_empty());
+        assert_eq!(missing(&second, &[]), [MOVE_MAIL, WHOLE_ZONE_REWRITE]);
+        assert_eq!(missing(&second, &[MOVE_MAIL]), [WHOLE_ZONE_REWRITE]);
+        assert_eq!(missing(&second, &[WHOLE_ZONE_REWRITE]), [MOVE_MAIL]);
+        let both = [MOVE_MAIL, WHOLE_ZONE_REWRITE];
+        assert!(missing(&second, &both).is_empty());
+        let why = &second.danger.as_ref().expect("a danger").why;
+        assert!(
+            why.starts_with("mail would go elsewhere (Namecheap"),
+            "{why}"
+        );
     }
 }

@@ -12,6 +12,7 @@ pub mod gone;
 pub mod network;
 pub mod packages;
 pub mod records;
+pub mod rewrites;
 pub mod system;
 
 use std::collections::BTreeMap;

@@ -32,6 +32,17 @@ pub struct BlockedResource {
     pub fix: Option<String>,
 }
 
+/// A change whose danger was not allowed, or not all of it.
+#[derive(Clone, Debug)]
+pub struct Refused<'p> {
+    /// The change.
+    pub change: &'p Change,
+    /// Its danger.
+    pub danger: &'p Danger,
+    /// The classes that would have to be allowed as well.
+    pub missing: Vec<&'static str>,
+}
+
 /// How many of each sort.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Count {
@@ -94,12 +105,18 @@ impl Plan {
         }
     }
 
-    /// The changes whose danger was not allowed, with it.
-    pub fn refused(&self, allowed: &BTreeSet<String>) -> Vec<(&Change, &Danger)> {
-        let dangerous = self.changes.iter();
-        dangerous
-            .filter_map(|change| Some((change, change.danger.as_ref()?)))
-            .filter(|(_, danger)| !allowed.contains(danger.class))
-            .collect()
+    /// The changes whose danger was not allowed.
+    pub fn refused(&self, allowed: &BTreeSet<String>) -> Vec<Refused<'_>> {
+        let refused = self.changes.iter().filter_map(|change| {
+            let danger = change.danger.as_ref()?;
+            let missing = danger.missing(allowed);
+            let refused = Refused {
+                change,
+                danger,
+                missing,
+            };
+            (!refused.missing.is_empty()).then_some(refused)
+        });
+        refused.collect()
     }
 }

@@ -225,6 +225,15 @@ pub struct RrsetWrite {
     pub from_key: Option<String>,
 }
 
+impl RrsetWrite {
+    /// Whether anything is written: some only wait for what is there to be visible.
+    pub fn writes(&self) -> bool {
+        self.from_key.is_some()
+            || self.before.values != self.want.values
+            || self.before.ttl != self.want.ttl
+    }
+}
+
 impl Action {
     /// Whether it runs on the server, where one deed follows the other.
     pub fn on_server(&self) -> bool {

@@ -10,7 +10,7 @@ use crate::facts;
 use crate::failure::{Failure, Result};
 use crate::ledger::{self, Ledger};
 use crate::observe::{Seen, World, observe};
-use crate::parts::{Wish, desire};
+use crate::parts::{Wish, desire, rewrites};
 use crate::plan::Plan;
 use crate::resource::{Probe, Resource};
 use crate::secret::Secret;
@@ -91,6 +91,7 @@ pub fn step(
         return Ok(Step::Ask(open));
     }
     let mut plan = Plan::of(title(config, &wish), &resources, seen);
+    rewrites::mark(config, &mut plan.changes);
     plan.notes = notes(config, &wish);
     Ok(Step::Decided(Box::new(Survey {
         seen: seen.clone(),

@@ -1,6 +1,7 @@
 //! The seam to whoever holds a zone: DNS providers, and PTR providers, which
 //! hold one kind of record of the reverse tree.
 
+pub mod copies;
 pub mod exec;
 pub mod library;
 pub mod manual;
@@ -74,6 +75,12 @@ pub trait Zone: Send + Sync {
     /// the apex: a hoster's API for PTR records.
     fn apexless(&self) -> bool {
         false
+    }
+
+    /// Remarks on what it kept on this machine since the process began, such as a
+    /// copy of a zone; for the end of an apply.
+    fn kept(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// How long name servers take to show what was written, where that is too

@@ -58,7 +58,7 @@ fn word(kind: Kind) -> &'static str {
 
 fn document(entry: &Entry) -> serde_json::Value {
     let field = |f: &catalogue::Field| json!({"name": f.name, "env": f.env, "secret": f.secret, "required": f.required, "default": f.default, "help": f.help});
-    json!({"kind": word(entry.kind), "id": entry.id, "title": entry.title, "docs": entry.docs,
+    json!({"kind": word(entry.kind), "id": entry.id, "title": entry.title, "docs": entry.docs, "whole_zone": entry.whole_zone,
         "fields": entry.fields.iter().map(field).collect::<Vec<_>>(), "limits": entry.limits})
 }
 

@@ -326,7 +326,7 @@ fn zones(config: &Config, vault: &Vault, dns: &Dns) -> Result<BTreeMap<Holder, A
     let mut known: Vec<(String, Settings, Arc<dyn Zone>)> = Vec::new();
     let mut open = |kind, given: catalogue::Settings, place: &str| -> Result<Arc<dyn Zone>> {
         let filled = catalogue::filled(kind, given, &Here);
-        let mut settings = Settings::default();
+        let mut settings = Settings::default().keeping(zone::copies::directory());
         for (name, field) in filled.fields.iter() {
             settings = match field {
                 config::Given::Text(text) => settings.with(name, text.as_str()),

@@ -5,7 +5,7 @@ use crate::acme;
 use crate::config::Config;
 use crate::kinds::certificate::{self, InstallWish, OrderWish, ReloadWish};
 use crate::record::Name;
-use crate::resource::{Holder, Resource};
+use crate::resource::Resource;
 use crate::zone::manual;
 
 fn certificate(wish: &Wish) -> certificate::Wish {
@@ -28,14 +28,8 @@ fn is_by_hand(config: &Config, name: &str) -> bool {
     let Ok(name) = Name::parse(name.trim_start_matches("*.")) else {
         return false;
     };
-    let provider = match records::holder(config, &name) {
-        Holder::Domain(domain) => {
-            let own = config.domains.iter().find(|(n, _)| n.0 == domain);
-            own.map(|(_, d)| &config.dns_of(d).provider)
-        }
-        _ => None,
-    };
-    provider.unwrap_or(&config.dns.provider) == manual::ID
+    let holder = records::holder(config, &name);
+    records::provider(config, &holder) == manual::ID
 }
 
 /// Ordered early: the authority works while apt downloads.

@@ -73,6 +73,19 @@ pub fn holder(config: &config::Config, name: &Name) -> Holder {
     })
 }
 
+/// The id of the provider that a holder is.
+pub fn provider<'c>(config: &'c config::Config, holder: &Holder) -> &'c str {
+    match holder {
+        Holder::Default => &config.dns.provider,
+        Holder::Ptr => &config.ptr.provider,
+        Holder::Domain(domain) => {
+            let own = config.domains.iter().find(|(name, _)| name.0 == *domain);
+            let dns = own.map_or(&config.dns, |(_, domain)| config.dns_of(domain));
+            &dns.provider
+        }
+    }
+}
+
 /// All sets that mail.yaml asks for.
 pub fn sets(wish: &Wish) -> Vec<RrsetWish> {
     let mut sets = host(wish);

@@ -3,6 +3,7 @@
 //! its adapters write record by record.
 
 mod calls;
+mod copy;
 mod delegated;
 mod fields;
 mod reading;
@@ -10,9 +11,12 @@ mod record;
 mod refusal;
 mod rows;
 mod served;
+mod snapshot;
+mod watch;
 mod writing;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -20,11 +24,12 @@ use dns_update::DnsRecordType;
 
 use self::calls::Account;
 use self::fields::Fields;
+use self::rows::Writes;
 use super::{Settings, Zone, inside, writers};
 use crate::catalogue::{self, Entry};
 use crate::dns::Dns;
 use crate::failure::{Exit, Failure, Result};
-use crate::record::{Name, Rrset, RrsetKey};
+use crate::record::{Name, RType, Rrset, RrsetKey};
 
 /// Some adapters see so many values of a set and no more: whoever has as many may have more.
 const TOO_MANY: usize = 100;
@@ -38,6 +43,10 @@ pub struct Library {
     gone: Mutex<BTreeSet<RrsetKey>>,
     /// Zones whose name servers are known to be the provider's.
     delegated: Mutex<BTreeSet<Name>>,
+    /// What was listed, and whether it was there: what a copy of a zone must not leave out.
+    listed: Mutex<BTreeMap<RrsetKey, bool>>,
+    /// Where copies of zones are kept.
+    copies: Option<PathBuf>,
 }
 
 impl Library {
@@ -62,6 +71,8 @@ impl Library {
             entry,
             gone: Mutex::default(),
             delegated: Mutex::default(),
+            listed: Mutex::default(),
+            copies: settings.copies().map(Path::to_owned),
         }))
     }
 
@@ -72,8 +83,12 @@ impl Library {
             .filter(|_| !self.account.row.without.contains(&key.rtype))
             .ok_or_else(|| {
                 let Account { row, title, .. } = &self.account;
+                let out = match key.rtype {
+                    RType::Srv => "set `autoconfig: false` for the domain",
+                    _ => "leave it out",
+                };
                 Failure::new(format!("{title} cannot store {key} through mailctl")).hint(format!(
-                    "leave it out; `mailctl providers dns {}` tells the limits",
+                    "{out}; `mailctl providers dns {}` tells the limits",
                     row.id
                 ))
             })
@@ -94,6 +109,11 @@ impl Library {
     /// The least TTL that is stored there, in seconds.
     fn least_ttl(&self) -> u32 {
         self.entry.map_or(0, |entry| entry.least_ttl)
+    }
+
+    /// Whether each change has the whole zone written again.
+    fn rewrites(&self) -> bool {
+        self.account.row.writes == Writes::Zone
     }
 
     fn deleted(&self, key: &RrsetKey) -> bool {
@@ -126,15 +146,25 @@ impl Zone for Library {
         kept.then(|| wanted.max(self.least_ttl()))
     }
 
+    fn kept(&self) -> Vec<String> {
+        watch::copies(self.account.row.id)
+    }
+
     async fn list(&self, zone: &Name, keys: &[RrsetKey]) -> Result<Vec<Rrset>> {
         inside(zone, keys)?;
-        self.read(zone, keys).await
+        let sets = self.read(zone, keys).await?;
+        if self.rewrites() {
+            let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+            listed.extend(sets.iter().map(|s| (s.key.clone(), !s.values.is_empty())));
+        }
+        Ok(sets)
     }
 
     async fn set(&self, zone: &Name, before: &Rrset, want: &Rrset) -> Result<()> {
         inside(zone, [&want.key])?;
         let records = self.records(want)?;
         let _writer = writers::lock(zone).await;
-        self.write(zone, before, want, &records).await
+        let written = self.write(zone, before, want, &records).await;
+        self.after_writing(zone, written).await
     }
 }

@@ -1,6 +1,7 @@
 //! A provider's own fields, their secrets read.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use crate::failure::{Exit, Failure, Result};
 use crate::secret::Secret;
@@ -17,19 +18,35 @@ pub enum Value {
 /// A provider's own fields in mail.yaml, by their names. Which provider takes
 /// which, the catalogue says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings(BTreeMap<String, Value>);
+pub struct Settings {
+    fields: BTreeMap<String, Value>,
+    copies: Option<PathBuf>,
+}
 
 impl Settings {
     /// The same fields and this one.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.0.insert(name.to_owned(), value.into());
+        self.fields.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// Where copies of zones are kept that the provider's API writes as a whole;
+    /// without such a place, they are not written.
+    #[must_use]
+    pub fn keeping(mut self, copies: Option<PathBuf>) -> Self {
+        self.copies = copies;
+        self
+    }
+
+    /// Where copies of zones are kept.
+    pub fn copies(&self) -> Option<&Path> {
+        self.copies.as_deref()
     }
 
     /// A field that is no secret.
     pub fn text(&self, name: &str) -> Option<&str> {
-        match self.0.get(name)? {
+        match self.fields.get(name)? {
             Value::Text(text) => Some(text),
             Value::Secret(_) => None,
         }
@@ -37,7 +54,7 @@ impl Settings {
 
     /// A field that is a secret.
     pub fn secret(&self, name: &str) -> Option<&Secret> {
-        match self.0.get(name)? {
+        match self.fields.get(name)? {
             Value::Secret(secret) => Some(secret),
             Value::Text(_) => None,
         }
@@ -45,12 +62,14 @@ impl Settings {
 
     /// All fields with their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+        self.fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
     }
 
     /// All secrets, so that they can be kept out of what is shown.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        self.0.values().filter_map(|value| match value {
+        self.fields.values().filter_map(|value| match value {
             Value::Secret(secret) => Some(secret),
             Value::Text(_) => None,
         })

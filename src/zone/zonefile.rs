@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub(super) use self::edit::line;
 use self::parse::parse;
 use super::{DEFAULT_TTL, Zone, alike, changed_since, inside, program, writers};
 use crate::failure::{Exit, Failure, Result};
@@ -172,6 +173,12 @@ impl Zone for ZoneFile {
             .hint("run the command of `reload` by hand to see why, then run this again")
         })
     }
+}
+
+/// One set of a zone file, for tests of what is written as such.
+#[cfg(test)]
+pub(super) fn read(text: &[u8], zone: &Name, key: &RrsetKey) -> Result<Rrset, String> {
+    Ok(parse(text, zone)?.set(key))
 }
 
 #[cfg(test)]

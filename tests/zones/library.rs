@@ -6,7 +6,9 @@
 mod cloudflare;
 mod digitalocean;
 mod hetzner;
+mod namecheap;
 mod proxy;
+mod rewrites;
 mod rrsets;
 
 use std::net::{SocketAddr, TcpListener};
@@ -32,18 +34,20 @@ const READER: &str = "may-only-read";
 const STRANGER: &str = "another-account";
 
 /// What the APIs' name servers are called.
-const SERVERS: [(&str, &str); 5] = [
+const SERVERS: [(&str, &str); 6] = [
     ("cloudflare", "amy.ns.cloudflare.com"),
     ("desec", "ns1.desec.io"),
     ("digitalocean", "ns1.digitalocean.com"),
     ("gandi", "ns-7-a.gandi.net"),
     ("hetzner", "helium.ns.hetzner.de"),
+    ("namecheap", "dns1.registrar-servers.com"),
 ];
 
 /// A request as it comes out of the proxy.
 pub struct Request {
     pub method: String,
     pub path: String,
+    /// Of the query, or of a form.
     pub query: Vec<(String, String)>,
     pub token: String,
     pub body: Value,
@@ -67,6 +71,7 @@ impl Request {
 /// What a stand-in answers.
 pub struct Response {
     pub status: u16,
+    /// As JSON; a string is sent as the text that it is.
     pub body: Value,
 }
 
@@ -139,6 +144,7 @@ fn enter(
         .env(PREPARED, files.path())
         .env("HTTPS_PROXY", format!("http://{addr}"))
         .env("SSL_CERT_FILE", files.path().join("root.pem"))
+        .env("XDG_STATE_HOME", files.path().join("state"))
         .env_remove("NO_PROXY")
         .env_remove("no_proxy")
         .output()

@@ -69,6 +69,12 @@ fn answer(apex: &str, server: &str, question: &Message, sets: &[Rrset]) -> Messa
         answer.metadata.response_code = ResponseCode::FormErr;
         return answer;
     };
+    // Below the apex, an NS set leads elsewhere (RFC 1034 section 4.2.1).
+    let leads = |set: &&Rrset| set.key.rtype == RType::Ns && set.key.name != apex;
+    let delegated = |set: &Rrset| owner.is_in(&set.key.name);
+    if sets.iter().filter(leads).any(delegated) {
+        return answer;
+    }
     answer.metadata.authoritative = owner.is_in(&apex);
     answer.metadata.recursion_available = true;
     let mut put = |ttl, data| {

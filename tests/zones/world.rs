@@ -105,7 +105,7 @@ impl World {
         let is_secret = |name: &str| entry.fields.iter().any(|f| f.secret && f.name == name);
         let given = fields.iter();
         given.fold(
-            Settings::default(),
+            Settings::default().keeping(zone::copies::directory()),
             |settings, (name, value)| match is_secret(name) {
                 true => settings.with(name, Secret::new(value.as_str())),
                 false => settings.with(name, value.as_str()),

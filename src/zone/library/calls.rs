@@ -86,15 +86,23 @@ impl Account {
     where
         F: Future<Output = Result<T, Error>>,
     {
+        let read = self.tried(ask).await;
+        read.map_err(|refusal| self.failure(zone, &refusal))
+            .with_context(|| format!("{what} cannot be read"))
+    }
+
+    /// The same, where the sort of refusal matters.
+    pub async fn tried<'a, T, F>(&'a self, ask: impl Fn(&'a DnsUpdater) -> F) -> Result<T, Refusal>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let mut tried = 1;
         loop {
             match self.call(&ask).await {
-                Ok(answer) => return Ok(answer),
-                Err(refusal) if refusal.sort.passes() && tried < READS => pause(tried).await,
-                Err(refusal) => {
-                    return Err(self.failure(zone, &refusal))
-                        .with_context(|| format!("{what} cannot be read"));
+                Err(refusal) if refusal.sort.passes() && tried < READS => {
+                    pause(refusal.sort, tried).await;
                 }
+                answer => return answer,
             }
             tried += 1;
         }
@@ -106,10 +114,14 @@ impl Account {
     }
 }
 
-/// Waits half a second, then twice as long each time, up to a quarter more by
-/// chance, so that who failed together does not come back together.
-pub(super) async fn pause(tried: u32) {
-    let wait = Duration::from_millis(250) * 2u32.saturating_pow(tried.min(6));
+/// Waits half a second, then twice as long each time; where there were too many
+/// requests, which most count by the minute, 5, 15 and 45 s. Up to a quarter more
+/// by chance, so that who failed together does not come back together.
+pub(super) async fn pause(sort: Sort, tried: u32) {
+    let wait = match sort {
+        Sort::RateLimit => Duration::from_secs(5) * 3u32.pow(tried.saturating_sub(1).min(2)),
+        _ => Duration::from_millis(250) * 2u32.pow(tried.min(6)),
+    };
     let [chance] = crate::random::octets::<1>().unwrap_or([0]);
     time::sleep(wait + wait * u32::from(chance) / 1024).await;
 }

@@ -53,6 +53,8 @@ const SECRET: &[&str] = &[
     "auth failure",
     "authfailure",
     "invalid api key",
+    "api key is invalid",
+    "invalid request ip",
     "invalid api token",
     "invalid access token",
     "invalid token",
@@ -96,6 +98,7 @@ const MISSING: &[&str] = &[
     "zone found for",
     "hosted zone found",
     "domain not found",
+    "not associated with your account",
     "domain found for",
     "no data found for domain",
     "matching managed zone",
@@ -307,6 +310,24 @@ mod tests {
             (
                 Error::Parse("unknown CAA tag: issuemail".into()),
                 Sort::Foreign,
+            ),
+            (
+                api(
+                    "Namecheap error 1011102: API Key is invalid or API access has not been enabled",
+                ),
+                Sort::Secret,
+            ),
+            (
+                api("Namecheap error 1011150: Invalid request IP: 192.0.2.1"),
+                Sort::Secret,
+            ),
+            (
+                api("Namecheap error 2016166: Domain is not associated with your account"),
+                Sort::Missing,
+            ),
+            (
+                api("Namecheap error 500000: Too many requests"),
+                Sort::RateLimit,
             ),
             (Error::Unsupported("TLSA".into()), Sort::Permanent),
             (

@@ -106,7 +106,7 @@ rows! {
         WAIT,
     );
     "arvancloud" Record Kept [], |f| new_arvancloud(f.secret("api_key")?, WAIT);
-    "autodns" Zone Kept [Tlsa], |f| new_autodns(
+    "autodns" Record Kept [Tlsa], |f| new_autodns(
         f.text("username")?,
         f.secret("password")?,
         f.number("context")?,
@@ -140,7 +140,7 @@ rows! {
         WAIT,
     );
     "constellix" Set Kept [Tlsa], |f| new_constellix(f.secret("api_key")?, f.secret("secret_key")?, WAIT);
-    "cpanel" Zone Kept [Tlsa], |f| new_cpanel(
+    "cpanel" Set Kept [Tlsa], |f| new_cpanel(
         f.text("endpoint")?,
         f.text("username")?,
         f.secret("token")?,
@@ -176,8 +176,8 @@ rows! {
         request_timeout: WAIT,
     });
     "hetzner" Set Kept [], |f| new_hetzner(f.secret("token")?, WAIT);
-    "hostingde" Zone Kept [], |f| new_hostingde(f.secret("api_key")?, WAIT);
-    "hostinger" Zone Kept [], |f| new_hostinger(f.secret("token")?, WAIT);
+    "hostingde" Record Kept [], |f| new_hostingde(f.secret("api_key")?, WAIT);
+    "hostinger" Set Kept [], |f| new_hostinger(f.secret("token")?, WAIT);
     "huaweicloud" Set Kept [Tlsa], |f| new_huaweicloud(
         f.text("access_key")?,
         f.secret("secret_key")?,
@@ -380,12 +380,11 @@ mod tests {
             let types: Vec<&str> = row.without.iter().map(|t| t.as_str()).collect();
             let without = format!("No records of type {}.", types.join(", "));
             assert_eq!(says(&without), !types.is_empty(), "{}", row.id);
-            assert_eq!(
-                says("whole zone:"),
-                row.writes == Writes::Zone,
-                "{}",
-                row.id
-            );
+            let whole = row.writes == Writes::Zone;
+            assert_eq!(entry.whole_zone, whole, "{}", row.id);
+            for word in ["whole zone:", "`--allow whole-zone-rewrite`", "a copy"] {
+                assert_eq!(says(word), whole, "{}: {word}", row.id);
+            }
             assert_eq!(
                 says("one by one"),
                 row.writes == Writes::Record,

@@ -9,7 +9,7 @@ use crate::record::{Name, RType, Rrset};
 pub(super) type Served = [(Authority, Result<Vec<Rrset>>)];
 
 /// The challenges of ACME (RFC 8555 section 8.4): they come and go faster than servers follow.
-const CHALLENGE: &str = "_acme-challenge";
+pub(super) const CHALLENGE: &str = "_acme-challenge";
 
 /// Fails where no server answers at all: then the API would have to be believed alone.
 ///
@@ -29,7 +29,7 @@ pub(super) fn heard(title: &str, zone: &Name, served: &Served) -> Result<()> {
 }
 
 /// What each server that answers says at one place.
-fn at(served: &Served, place: usize) -> impl Iterator<Item = (&Authority, &Rrset)> {
+pub(super) fn at(served: &Served, place: usize) -> impl Iterator<Item = (&Authority, &Rrset)> {
     served.iter().filter_map(move |(authority, answer)| {
         let set = answer.as_ref().ok()?.get(place)?;
         Some((authority, set))

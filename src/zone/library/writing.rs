@@ -4,6 +4,7 @@
 use dns_update::DnsRecord;
 
 use super::calls::{Refusal, pause};
+use super::refusal::Sort;
 use super::rows::Writes;
 use super::{Library, record, rows};
 use crate::failure::{Failure, Result};
@@ -67,14 +68,14 @@ impl Library {
     ) -> Result<()> {
         let key = &want.key;
         let retimed = self.retimed(before, want);
-        let mut sent = false;
+        let (mut sent, mut why) = (false, Sort::Transient);
         let mut last = Failure::new(format!(
             "{} accepts the change of {key} but does not show it",
             self.account.title
         ));
         for tried in 0..WRITES {
             if tried > 0 {
-                pause(tried).await;
+                pause(why, tried).await;
             }
             let seen = self.held(zone, key).await?;
             if seen.values == want.values && (sent || !retimed || want.values.is_empty()) {
@@ -84,6 +85,7 @@ impl Library {
             if !may_follow(tried, &seen, before, want) {
                 return Err(self.overtaken(sent, &seen));
             }
+            self.before_writing(zone, key).await?;
             match self.send(zone, &seen, before, want, records).await {
                 Ok(()) => {
                     sent = true;
@@ -98,7 +100,7 @@ impl Library {
                     if !refusal.sort.passes() {
                         return Err(told);
                     }
-                    last = told;
+                    (last, why) = (told, refusal.sort);
                 }
             }
         }

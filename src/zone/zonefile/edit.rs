@@ -126,7 +126,7 @@ fn retimed(text: &[u8], entry: &Entry, seconds: u32) -> Edit {
 }
 
 /// A record in full, so that it depends on nothing before it.
-fn line(want: &Rrset, value: &str, seconds: u32) -> String {
+pub(in crate::zone) fn line(want: &Rrset, value: &str, seconds: u32) -> String {
     let value = match want.key.rtype {
         RType::Txt => txt_quoted(value),
         _ => value.to_owned(),

@@ -17,11 +17,12 @@ use super::{Api, Request, Response, STRANGER, TOKEN};
 use crate::gate::{Fault, Gate, Here};
 
 /// The servers it stands in for.
-pub const HOSTS: [&str; 5] = [
+pub const HOSTS: [&str; 6] = [
     "api.cloudflare.com",
     "api.digitalocean.com",
     "api.gandi.net",
     "api.hetzner.cloud",
+    "api.namecheap.com",
     "desec.io",
 ];
 
@@ -113,13 +114,17 @@ impl Proxy {
                     return;
                 }
             };
-            let (status, mut body) = (response.status, response.body.to_string());
+            let status = response.status;
+            let (kind, mut body) = match response.body {
+                Value::String(text) => ("xml", text),
+                body => ("json", body.to_string()),
+            };
             if status == 204 {
                 body.clear();
             }
             let length = body.len();
             let answer = format!(
-                "HTTP/1.1 {status} so\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{more}\r\n{body}"
+                "HTTP/1.1 {status} so\r\nContent-Type: application/{kind}\r\nContent-Length: {length}\r\n{more}\r\n{body}"
             );
             let stream = stream.get_mut();
             if stream
@@ -183,11 +188,16 @@ fn request(stream: &mut impl BufRead) -> Option<Request> {
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let mut query: Vec<(String, String)> = query.split('&').filter_map(parameter).collect();
+    if header("content-type").is_some_and(|kind| kind.ends_with("form-urlencoded")) {
+        let form = String::from_utf8_lossy(&body);
+        query.extend(form.split('&').filter_map(parameter));
+    }
     let token = header("authorization").unwrap_or_default();
     Some(Request {
         method,
         path: path.to_owned(),
-        query: query.split('&').filter_map(parameter).collect(),
+        query,
         token: token.rsplit(' ').next().unwrap_or_default().to_owned(),
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     })
