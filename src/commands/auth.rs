@@ -1,6 +1,6 @@
 //! `mailctl auth`: a person logs in at a hoster once, and what comes of it is a secret to keep.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -34,23 +34,31 @@ pub fn run(cli: &Cli, options: &Auth) -> Result<Exit> {
             )),
         );
     }
-    let taken = options
-        .out
-        .as_deref()
-        .filter(|path| path.symlink_metadata().is_ok());
-    if let Some(path) = taken {
-        return Err(there(path));
-    }
     let runtime = Runtime::new().context("no threads can be started")?;
+    // Nobody is sent to log in for a file that cannot be written.
+    let out = options.out.as_deref();
+    let mut file = out.map(made).transpose()?;
     let token = runtime.block_on(async {
         let invitation = login.begin().await?;
         warn(&told(entry, &invitation));
         login.token(&invitation).await
-    })?;
-    if let Some(path) = &options.out {
-        write(path, &token)?;
+    });
+    let kept = token.and_then(|token| {
+        if let (Some(path), Some(file)) = (out, &mut file) {
+            written(path, file, &token)?;
+        }
+        Ok(token)
+    });
+    match kept {
+        Ok(token) => show(cli, out, entry, field, &token),
+        Err(why) => {
+            if let Some(path) = out {
+                // It is empty, or half a token.
+                drop(std::fs::remove_file(path));
+            }
+            return Err(why);
+        }
     }
-    show(cli, options.out.as_deref(), entry, field, &token);
     Ok(Exit::Ok)
 }
 
@@ -152,17 +160,25 @@ fn show(cli: &Cli, out: Option<&Path>, entry: &Entry, field: &Field, token: &Sec
     }
 }
 
-fn write(path: &Path, token: &Secret) -> Result<()> {
+/// A new file that only its owner may read.
+fn made(path: &Path) -> Result<File> {
     let mut new = OpenOptions::new();
     let file = new.write(true).create_new(true).mode(0o600).open(path);
-    let written = file.and_then(|mut file| {
-        writeln!(file, "{}", token.expose())?;
-        file.sync_all()
-    });
-    written.map_err(|why| match why.kind() {
+    file.map_err(|why| match why.kind() {
         std::io::ErrorKind::AlreadyExists => there(path),
-        _ => Failure::new(format!("{} could not be written", path.display())).because(why),
+        _ => cannot_write(path, why),
     })
+}
+
+fn written(path: &Path, file: &mut File, token: &Secret) -> Result<()> {
+    let written = writeln!(file, "{}", token.expose()).and_then(|()| file.sync_all());
+    written.map_err(|why| cannot_write(path, why))
+}
+
+fn cannot_write(path: &Path, why: std::io::Error) -> Failure {
+    Failure::new(format!("{} could not be written", path.display()))
+        .because(why)
+        .hint("name a file in a directory that you may write to")
 }
 
 fn there(path: &Path) -> Failure {

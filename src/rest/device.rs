@@ -211,11 +211,11 @@ impl Login {
     fn refused(&self, said: &Value) -> Failure {
         let words = ["error", "error_description"].map(|key| said[key].as_str());
         let words: Vec<String> = words.into_iter().flatten().map(plain).collect();
-        Failure::new(format!(
-            "{} gives no token: {}",
-            self.place(),
-            words.join(": ")
-        ))
+        let words = match words.as_slice() {
+            [] => "it does not say why".to_owned(),
+            words => words.join(": "),
+        };
+        Failure::new(format!("{} gives no token: {words}", self.place()))
     }
 
     fn place(&self) -> String {

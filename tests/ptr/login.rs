@@ -274,6 +274,20 @@ async fn the_command_writes_a_new_file_for_nobody_else() {
         "{err}"
     );
     assert_eq!(stage.server().asked.len(), before);
+
+    // Nor for one that cannot be made; and who is not let in leaves none.
+    let nowhere = format!("{file}.d/token");
+    let ran = stage.mailctl(&["auth", "netcup", "--out", &nowhere]).await;
+    let (_, err) = texts(&ran);
+    assert!(
+        err.contains("could not be written") && !err.contains("WDJB"),
+        "{err}"
+    );
+    let other = format!("{file}.other");
+    let stage = Stage::of(vec![error("access_denied")]).await;
+    let ran = stage.mailctl(&["auth", "netcup", "--out", &other]).await;
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(!std::path::Path::new(&other).exists());
 }
 
 #[tokio::test]
