@@ -16,6 +16,8 @@ pub enum Fault {
     Failed,
     /// It arrives and is done, and then the connection ends.
     Lost,
+    /// The same, in the middle of the answer.
+    Cut,
 }
 
 /// The word for a request that changes nothing.

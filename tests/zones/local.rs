@@ -78,6 +78,7 @@ impl Gate for Files {
             Fault::Refused(..) => "transient\n".to_owned(),
             Fault::Failed => "failed\n".to_owned(),
             Fault::Lost => "lost\n".to_owned(),
+            Fault::Cut => "cut\n".to_owned(),
         };
         let words: String = faults.iter().map(word).collect();
         fs::write(self.0.join("faults"), words).expect("written");

@@ -93,9 +93,8 @@ def main(directory, flags):
         sys.exit(1)
     if word == "failed":
         refuse("something went wrong", kind="transient")
-    for line in answers:
-        say(**line)
-    say(done=True)
+    text = "".join(json.dumps(line) + "\n" for line in [*answers, {"done": True}])
+    sys.stdout.write(text[: len(text) // 2] if word == "cut" else text)
 
 
 def answer(question, zones, flags):

@@ -99,8 +99,9 @@ impl Proxy {
         let session = ServerConnection::new(config).expect("a session");
         let mut stream = BufReader::new(StreamOwned::new(session, client));
         while let Some(request) = request(&mut stream) {
-            let (response, more) = match self.gate.meets(&request.method) {
-                Fault::None => (self.answer(request), String::new()),
+            let fault = self.gate.meets(&request.method);
+            let (response, more) = match fault {
+                Fault::None | Fault::Cut => (self.answer(request), String::new()),
                 Fault::Refused(status, wait) => {
                     let more = wait.map(|wait| format!("Retry-After: {wait}\r\n"));
                     (Response::error(status, "told to"), more.unwrap_or_default())
@@ -126,12 +127,11 @@ impl Proxy {
             let answer = format!(
                 "HTTP/1.1 {status} so\r\nContent-Type: application/{kind}\r\nContent-Length: {length}\r\n{more}\r\n{body}"
             );
+            let cut = fault == Fault::Cut;
+            let length = answer.len() - if cut { answer.len() / 8 } else { 0 };
             let stream = stream.get_mut();
-            if stream
-                .write_all(answer.as_bytes())
-                .and_then(|()| stream.flush())
-                .is_err()
-            {
+            let sent = stream.write_all(&answer.as_bytes()[..length]);
+            if sent.and_then(|()| stream.flush()).is_err() || cut {
                 return;
             }
         }
