@@ -42,6 +42,24 @@ pub enum Made {
     Dkim(String),
 }
 
+impl Made {
+    /// One value of a set.
+    pub fn value(key: &RrsetKey, value: &str) -> Self {
+        Self::Value {
+            key: key.clone(),
+            value: value.to_owned(),
+        }
+    }
+
+    /// One term of the SPF record in a set.
+    pub fn term(key: &RrsetKey, term: &str) -> Self {
+        Self::Term {
+            key: key.clone(),
+            term: term.to_owned(),
+        }
+    }
+}
+
 /// What mailctl made of one set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ours {
@@ -110,20 +128,14 @@ impl Ledger {
 
     /// What is listed of one set.
     pub fn of(&self, key: &RrsetKey) -> Ours {
-        // The first that an item of this set may be: the list is in order.
-        let value = |text: &str| Made::Value {
-            key: key.clone(),
-            value: text.to_owned(),
-        };
-        let term = |text: &str| Made::Term {
-            key: key.clone(),
-            term: text.to_owned(),
-        };
-        let values = self.made.range(value("")..).map_while(|made| match made {
+        // The list is in order: from the first that an item of this set may be.
+        let values = self.made.range(Made::value(key, "")..);
+        let values = values.map_while(|made| match made {
             Made::Value { key: of, value } if of == key => Some(value.clone()),
             _ => None,
         });
-        let terms = self.made.range(term("")..).map_while(|made| match made {
+        let terms = self.made.range(Made::term(key, "")..);
+        let terms = terms.map_while(|made| match made {
             Made::Term { key: of, term } if of == key => Some(term.clone()),
             _ => None,
         });
@@ -135,10 +147,7 @@ impl Ledger {
 
     /// Whether mailctl made this value of a set.
     pub fn has_value(&self, key: &RrsetKey, value: &str) -> bool {
-        self.made.contains(&Made::Value {
-            key: key.clone(),
-            value: value.to_owned(),
-        })
+        self.made.contains(&Made::value(key, value))
     }
 }
 

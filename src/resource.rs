@@ -226,6 +226,15 @@ pub struct RrsetWrite {
 }
 
 impl RrsetWrite {
+    /// The deed: a person's, where nobody else can write there.
+    pub fn action(self, by_hand: bool) -> Action {
+        if by_hand {
+            Action::ByHand(self)
+        } else {
+            Action::Rrset(self)
+        }
+    }
+
     /// Whether anything is written: some only wait for what is there to be visible.
     pub fn writes(&self) -> bool {
         self.from_key.is_some()

@@ -49,16 +49,11 @@ pub fn run(cli: &Cli, options: &Auth) -> Result<Exit> {
         }
         Ok(token)
     });
-    match kept {
-        Ok(token) => show(cli, out, entry, field, &token),
-        Err(why) => {
-            if let Some(path) = out {
-                // It is empty, or half a token.
-                drop(std::fs::remove_file(path));
-            }
-            return Err(why);
-        }
+    if let (Err(_), Some(path)) = (&kept, out) {
+        // It is empty, or has half a token.
+        drop(std::fs::remove_file(path));
     }
+    show(cli, out, entry, field, &kept?);
     Ok(Exit::Ok)
 }
 

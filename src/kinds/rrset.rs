@@ -138,27 +138,31 @@ impl RrsetWish {
             if let Some(existing) = existing {
                 want.remove(existing);
             }
-            edits.extend(forget.iter().map(|t| Edit::Remove(term(&self.key, t))));
+            edits.extend(
+                forget
+                    .iter()
+                    .map(|t| Edit::Remove(Made::term(&self.key, t))),
+            );
             let stood =
                 |term: &String| existing.is_some_and(|e| e.split_whitespace().any(|t| t == term));
             edits.extend(
                 mine.iter()
                     .filter(|t| !stood(t))
-                    .map(|t| Edit::Add(term(&self.key, t))),
+                    .map(|t| Edit::Add(Made::term(&self.key, t))),
             );
             if existing.is_none() {
-                edits.push(Edit::Add(term(&self.key, "all")));
+                edits.push(Edit::Add(Made::term(&self.key, "all")));
             }
             ours.clear();
             want.insert(merged);
         }
         edits.extend(
             ours.difference(&seen.values)
-                .map(|v| Edit::Add(value(&self.key, v))),
+                .map(|v| Edit::Add(Made::value(&self.key, v))),
         );
         edits.extend(
             made.difference(&want)
-                .map(|v| Edit::Remove(value(&self.key, v))),
+                .map(|v| Edit::Remove(Made::value(&self.key, v))),
         );
         Ok((want, edits))
     }
@@ -258,12 +262,7 @@ impl Resource for RrsetWish {
             from_key: self.from_key.clone(),
         };
         let why = self.why(set, &want);
-        let action = if by_hand {
-            Action::ByHand(write)
-        } else {
-            Action::Rrset(write)
-        };
-        let mut change = Change::new(self.id(), sign, why, action)
+        let mut change = Change::new(self.id(), sign, why, write.action(by_hand))
             .needs(self.needs.clone())
             .ledger(edits);
         // What a person does is a person's decision.
@@ -280,20 +279,6 @@ impl Resource for RrsetWish {
             change = change.after(shown(Some(self.ttl), &want));
         }
         Ok(vec![change])
-    }
-}
-
-fn value(key: &RrsetKey, value: &str) -> Made {
-    Made::Value {
-        key: key.clone(),
-        value: value.to_owned(),
-    }
-}
-
-fn term(key: &RrsetKey, term: &str) -> Made {
-    Made::Term {
-        key: key.clone(),
-        term: term.to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Url};
 
 use crate::failure::{Context, Result};
@@ -21,6 +22,13 @@ pub(super) fn client(address: &str) -> Result<Client> {
         client = client.no_proxy();
     }
     client.build().context("the HTTP client cannot be set up")
+}
+
+/// In how many seconds trying again helps, as `Retry-After` says (RFC 9110
+/// section 10.2.3; its form as a date is not read).
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<u32> {
+    let said = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    said.trim().parse().ok()
 }
 
 /// Whether an address is of this machine.

@@ -5,6 +5,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::api::{Meaning, Rule, Step};
+use super::client::retry_after;
 use super::link::Link;
 use super::request::Request;
 use super::words::sentences;
@@ -52,15 +53,16 @@ impl Answered {
         json.or_else(|| xml::json(&self.text).ok())
     }
 
-    /// In how many seconds trying again helps, as the rule or the header
-    /// `Retry-After` says (RFC 9110 section 10.2.3; its form as a date is not read).
+    /// In how many seconds trying again helps, as the rule or the header says.
     fn after(&self, rule: Option<&Rule>) -> Option<u32> {
         let said = rule.and_then(|rule| {
             let body = self.read()?;
             pick::text(pick::first(&body, rule.after.as_ref()?)?)
         });
-        let header = || Some(self.headers.get("retry-after")?.to_str().ok()?.to_owned());
-        said.or_else(header)?.trim().parse().ok()
+        match said {
+            Some(said) => said.trim().parse().ok(),
+            None => retry_after(&self.headers),
+        }
     }
 
     fn fits(&self, rule: &Rule) -> bool {

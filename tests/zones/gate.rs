@@ -1,8 +1,26 @@
 //! What stands before a provider's API, and fails when it is told to.
 
 use std::collections::VecDeque;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
+
+/// A gate that hears connections until the test program ends, and where: each
+/// is `serve`d by a thread of its own.
+pub fn open(serve: impl Fn(TcpStream, &Here) + Clone + Send + 'static) -> (SocketAddr, Here) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = listener.local_addr().expect("its address");
+    let gate = Here::default();
+    let of_threads = gate.clone();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let (gate, serve) = (of_threads.clone(), serve.clone());
+            thread::spawn(move || serve(client, &gate));
+        }
+    });
+    (addr, gate)
+}
 
 /// What becomes of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,24 +1,13 @@
 //! A gate before an API that speaks HTTP without TLS.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::thread;
+use std::net::{SocketAddr, TcpStream};
 
-use super::gate::{Fault, Here};
+use super::gate::{self, Fault, Here};
 
 /// Passes requests on to `api` until the test program ends; where.
 pub fn before(api: SocketAddr) -> (SocketAddr, Here) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let addr = listener.local_addr().expect("its address");
-    let gate = Here::default();
-    let of_threads = gate.clone();
-    thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let gate = of_threads.clone();
-            thread::spawn(move || serve(client, api, &gate));
-        }
-    });
-    (addr, gate)
+    gate::open(move |client, gate| serve(client, api, gate))
 }
 
 /// One request a connection.

@@ -1,24 +1,15 @@
 //! A gate before a name server that takes updates over TCP (RFC 7766).
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::thread;
+use std::net::{SocketAddr, TcpStream};
 
-use super::gate::{Fault, Here, READ};
+use super::gate::{self, Fault, Here, READ};
 
 /// Passes messages on to `server` until the test program ends; where.
 pub fn before(server: SocketAddr) -> (SocketAddr, Here) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let addr = listener.local_addr().expect("its address");
-    let gate = Here::default();
-    let of_threads = gate.clone();
-    thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let gate = of_threads.clone();
-            thread::spawn(move || serve(client, server, &gate));
-        }
-    });
-    (addr, gate)
+    gate::open(move |client, gate| {
+        serve(client, server, gate);
+    })
 }
 
 /// Message after message; ends with the first error.

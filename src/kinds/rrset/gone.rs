@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{deletes, id, shown, term, value};
+use super::{deletes, id, shown};
 use crate::danger::Danger;
-use crate::ledger::{Edit, Ours};
+use crate::ledger::{Edit, Made, Ours};
 use crate::observe::Seen;
 use crate::plan::Plan;
 use crate::record::{Rrset, RrsetKey};
-use crate::resource::{Action, Blocked, Change, Holder, Probe, Resource, RrsetWrite, Sign};
+use crate::resource::{Blocked, Change, Holder, Probe, Resource, RrsetWrite, Sign};
 use crate::spf;
 
 /// Values of a set that mail.yaml no longer asks for; what else is there stays.
@@ -54,8 +54,8 @@ impl Resource for RrsetGone {
         }
         let forget = made
             .iter()
-            .map(|v| value(&self.key, v))
-            .chain(terms.iter().map(|t| term(&self.key, t)));
+            .map(|v| Made::value(&self.key, v))
+            .chain(terms.iter().map(|t| Made::term(&self.key, t)));
         let edits = forget.map(Edit::Remove);
         let write = RrsetWrite {
             holder: self.holder.clone(),
@@ -73,17 +73,12 @@ impl Resource for RrsetGone {
         } else {
             Sign::Update
         };
-        let action = if by_hand {
-            Action::ByHand(write)
-        } else {
-            Action::Rrset(write)
-        };
         let why = if want == set.values {
             "somebody has deleted it already: the ledger forgets it"
         } else {
             "it left mail.yaml"
         };
-        let mut change = Change::new(self.id(), sign, why, action)
+        let mut change = Change::new(self.id(), sign, why, write.action(by_hand))
             .needs(self.needs.clone())
             .ledger(edits);
         if !by_hand {
@@ -110,6 +105,7 @@ mod tests {
     use super::*;
     use crate::observe::Answer;
     use crate::record::{Name, RType};
+    use crate::resource::Action;
 
     #[test]
     fn only_what_mailctl_made_goes() {

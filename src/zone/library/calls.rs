@@ -9,7 +9,7 @@ use tokio::time;
 
 use super::refusal::{self, Sort};
 use super::rows::Row;
-use crate::failure::{Context, Result};
+use crate::failure::Result;
 use crate::record::Name;
 use crate::secret::Secret;
 
@@ -77,22 +77,7 @@ impl Account {
     }
 
     /// A read, tried again where that may help.
-    pub async fn read<'a, T, F>(
-        &'a self,
-        zone: &Name,
-        what: &str,
-        ask: impl Fn(&'a DnsUpdater) -> F,
-    ) -> Result<T>
-    where
-        F: Future<Output = Result<T, Error>>,
-    {
-        let read = self.tried(ask).await;
-        read.map_err(|refusal| self.failure(zone, &refusal))
-            .with_context(|| format!("{what} cannot be read"))
-    }
-
-    /// The same, where the sort of refusal matters.
-    pub async fn tried<'a, T, F>(&'a self, ask: impl Fn(&'a DnsUpdater) -> F) -> Result<T, Refusal>
+    pub async fn read<'a, T, F>(&'a self, ask: impl Fn(&'a DnsUpdater) -> F) -> Result<T, Refusal>
     where
         F: Future<Output = Result<T, Error>>,
     {

@@ -2,7 +2,7 @@
 //! not, every record would be written to where nobody looks.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use super::Library;
 use super::served::{self, Served};
@@ -24,14 +24,14 @@ impl Library {
         sets: &[Rrset],
         served: &Served,
     ) -> Result<()> {
-        if self.known(zone) {
+        if self.known().contains(zone) {
             return Ok(());
         }
         let servers = names(served);
         let patterns = self.entry.map_or(&[][..], |entry| &entry.servers);
-        let ours = |server: &&Name| patterns.iter().any(|p| fits(p, server.as_str()));
+        let ours = |server: &Name| patterns.iter().any(|p| fits(p, server.as_str()));
         let proven = servers.is_empty()
-            || servers.iter().any(|server| ours(&server))
+            || servers.iter().any(ours)
             || (0..sets.len()).any(|place| served::agree(&sets[place], served, place));
         if !proven {
             let key = RrsetKey::new(zone.clone(), RType::Ns);
@@ -46,20 +46,13 @@ impl Library {
                 return Err(self.elsewhere(zone, &servers, &held));
             }
         }
-        let mut known = self
-            .delegated
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        known.insert(zone.clone());
+        self.known().insert(zone.clone());
         Ok(())
     }
 
-    fn known(&self, zone: &Name) -> bool {
-        let known = self
-            .delegated
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        known.contains(zone)
+    fn known(&self) -> MutexGuard<'_, BTreeSet<Name>> {
+        let known = self.delegated.lock();
+        known.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn elsewhere(&self, zone: &Name, servers: &BTreeSet<Name>, held: &BTreeSet<String>) -> Failure {

@@ -2,6 +2,7 @@
 
 use futures_util::future::try_join_all;
 
+use super::calls::Refusal;
 use super::{Library, record, rows, served};
 use crate::failure::{Failure, Result};
 use crate::record::{Name, Rrset, RrsetKey};
@@ -9,24 +10,45 @@ use crate::record::{Name, Rrset, RrsetKey};
 impl Library {
     /// What the API holds, without TTL.
     pub(super) async fn held(&self, zone: &Name, key: &RrsetKey) -> Result<Rrset> {
-        let rtype = self.type_of(key)?;
-        let (name, origin) = (rows::owner(self.account.row.id, key), zone.as_str());
-        let records = self
-            .account
-            .read(zone, &key.to_string(), |updater| {
-                updater.list_rrset(name.as_ref(), rtype, origin)
-            })
-            .await?;
-        self.whole(key, records.len())?;
-        let values = records
-            .iter()
-            .map(|r| record::value(key.rtype, r))
-            .collect();
+        let values = match self.asked(zone, key).await? {
+            Ok(values) => values,
+            Err(refusal) => return Err(self.unread(zone, key, &refusal)),
+        };
+        self.whole(key, values.len())?;
         Ok(Rrset {
             key: key.clone(),
             ttl: None,
-            values,
+            values: values.into_iter().collect(),
         })
+    }
+
+    /// The values that the API has, or its refusal, where the sort of that matters.
+    ///
+    /// # Errors
+    /// When sets of this type cannot be asked for.
+    pub(super) async fn asked(
+        &self,
+        zone: &Name,
+        key: &RrsetKey,
+    ) -> Result<Result<Vec<String>, Refusal>> {
+        let rtype = self.type_of(key)?;
+        let (name, origin) = (rows::owner(self.account.row.id, key), zone.as_str());
+        let ask = self
+            .account
+            .read(|updater| updater.list_rrset(name.as_ref(), rtype, origin));
+        let values = |records: Vec<_>| {
+            records
+                .iter()
+                .map(|r| record::value(key.rtype, r))
+                .collect()
+        };
+        Ok(ask.await.map(values))
+    }
+
+    /// The failure of a read that was refused.
+    pub(super) fn unread(&self, zone: &Name, key: &RrsetKey, refusal: &Refusal) -> Failure {
+        let failure = self.account.failure(zone, refusal);
+        Failure::new(format!("{key} cannot be read")).because(failure)
     }
 
     /// The API and the zone's own servers are asked at once. The API's values

@@ -7,8 +7,8 @@ use std::sync::PoisonError;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::refusal::Sort;
-use super::{Library, record, rows, served};
-use crate::failure::{Context, Result};
+use super::{Library, served};
+use crate::failure::Result;
 use crate::record::{Name, RType, Rrset, RrsetKey};
 
 /// Names that zones usually have, besides those that were listed.
@@ -165,22 +165,10 @@ impl Library {
     /// # Errors
     /// When it cannot be asked; values that cannot be read are no error.
     pub(super) async fn said(&self, zone: &Name, key: &RrsetKey) -> Result<Said> {
-        let rtype = self.type_of(key)?;
-        let (name, origin) = (rows::owner(self.account.row.id, key), zone.as_str());
-        let said = self
-            .account
-            .tried(|updater| updater.list_rrset(name.as_ref(), rtype, origin))
-            .await;
-        match said {
-            Ok(records) => Ok(Some(
-                records
-                    .iter()
-                    .map(|r| record::value(key.rtype, r))
-                    .collect(),
-            )),
+        match self.asked(zone, key).await? {
+            Ok(values) => Ok(Some(values.into_iter().collect())),
             Err(refusal) if refusal.sort == Sort::Foreign => Ok(None),
-            Err(refusal) => Err(self.account.failure(zone, &refusal))
-                .with_context(|| format!("{key} cannot be read")),
+            Err(refusal) => Err(self.unread(zone, key, &refusal)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::json;
@@ -12,7 +12,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::rrset::{Change, RrsetJson, ZoneJson};
 use crate::failure::{Context, Exit, Failure, Result};
 use crate::record::{Name, RrsetKey};
-use crate::rest::client::is_here;
+use crate::rest::client::{is_here, retry_after};
 use crate::secret::Secret;
 
 /// The API stalls for a second beyond this number of connections.
@@ -149,7 +149,9 @@ impl Api {
                 .map_err(|e| self.unreachable(e))?
                 .to_vec());
         }
-        let wait = retry_after(&answer);
+        // A proxy before the API may say it.
+        let wait = retry_after(answer.headers());
+        let wait = wait.map(|seconds| Duration::from_secs(seconds.into()).min(LONGEST_WAIT));
         Err(self.refused(zone, status, self.reason(answer).await, wait))
     }
 
@@ -282,15 +284,8 @@ fn base(endpoint: &str, server_id: &str) -> Result<Url> {
     Ok(url)
 }
 
-/// What a proxy before the API may say when it is busy (RFC 9110 section 10.2.3), in seconds.
-fn retry_after(answer: &Response) -> Option<Duration> {
-    let header = answer.headers().get(header::RETRY_AFTER)?;
-    let seconds = header.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
-}
-
-/// Waits as the server says, else longer each time, by a random part so that
-/// clients do not come back together.
+/// Waits as long as the server says, and then longer each time, by a random part
+/// so that clients do not come back together.
 pub(super) async fn pause(tried: u32, wait: Option<Duration>) {
     if let Some(wait) = wait {
         tokio::time::sleep(wait).await;
